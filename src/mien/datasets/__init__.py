@@ -1,0 +1,23 @@
+"""The data sets, by name. None needs torch; the packed parquet needs pyarrow (the `train` extra)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mien.datasets.fer2013 import read_fer2013
+from mien.datasets.ferplus import read_ferplus
+from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
+from mien.errors import DatasetError
+
+__all__ = ["DATASETS", "Dataset", "Sample", "as_faces", "open_dataset", "pixel_key"]
+
+DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
+    "fer2013": read_fer2013,
+    "ferplus": read_ferplus,
+}
+
+
+def open_dataset(name: str, root: Path, split: str) -> Dataset:
+    """Open a split of a data set; an unknown name raises DatasetError."""
+    if name not in DATASETS:
+        raise DatasetError(f"unknown data set {name!r}; known: {', '.join(sorted(DATASETS))}")
+    return DATASETS[name](root, split)

@@ -1,0 +1,70 @@
+"""What every data set is: a sequence of labelled faces."""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.preprocessing import ImageArray, Preprocessing, whole_image_face
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled face."""
+
+    image: ImageArray
+    """Grey uint8 (H, W, 1) or RGB (H, W, 3): the face fills the picture."""
+    label: int
+    """Index into the data set's expressions."""
+    source: str
+    """Where it comes from: a row of a table or a file."""
+
+
+class Dataset(Sequence[Sample]):
+    """A sequence of samples with one label set; images may be decoded as they are asked for."""
+
+    name: str
+    """The name under which it is opened, such as "fer2013"."""
+    split: str
+    """The part that was opened, such as "training"."""
+    expressions: tuple[str, ...]
+    """The class names; a sample's label is an index into them."""
+
+    @abstractmethod
+    def sample(self, index: int) -> Sample:
+        """The sample at a position from 0 to len - 1."""
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        if isinstance(index, slice):
+            return [self.sample(position) for position in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self.name} {self.split} has {len(self)} samples, no index {index}")
+        return self.sample(index % len(self))
+
+
+def pixel_key(image: ImageArray) -> str:
+    """A digest that two images share exactly when all their pixels (as grey, where all channels agree) do."""
+    if image.shape[2] == 3 and (image[:, :, 0:1] == image).all():
+        image = image[:, :, 0:1]
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+
+
+def as_faces(
+    samples: Sequence[Sample], preprocessing: Preprocessing
+) -> tuple[ImageArray, NDArray[np.int64]]:
+    """Face crops uint8 (N, S, S, C) and labels int64 (N,) of samples."""
+    size_px, channels = preprocessing.size_px, preprocessing.channels
+    faces = np.empty((len(samples), size_px, size_px, channels), np.uint8)
+    labels = np.empty(len(samples), np.int64)
+    for index, sample in enumerate(samples):
+        faces[index] = whole_image_face(sample.image, preprocessing)
+        labels[index] = sample.label
+    return faces, labels

@@ -1,0 +1,29 @@
+"""The errors a user can meet: what was expected, what was found, what to do, in one line."""
+
+
+class MienError(Exception):
+    """Base of every error mien raises on purpose."""
+
+
+class ImageError(MienError):
+    """A picture could not be read."""
+
+
+class ModelError(MienError):
+    """A model is unknown, damaged, or of another kind than expected."""
+
+
+class DatasetError(MienError):
+    """A data set is unknown, missing, or not in the expected form."""
+
+
+class ExperimentError(MienError):
+    """An experiment file does not say what training needs."""
+
+
+class CheckpointError(MienError):
+    """A checkpoint is missing, damaged, or belongs to another network or experiment."""
+
+
+class MissingExtraError(MienError):
+    """An optional dependency that this command needs is not installed."""

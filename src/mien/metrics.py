@@ -1,0 +1,86 @@
+"""Measures of classification, each a pure function. A confusion matrix has a row for each true class."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.int64]
+
+
+def confusion_matrix(
+    labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: int
+) -> Matrix:
+    """Counts int64 (K, K): rows are true classes, columns predicted ones."""
+    flat = np.bincount(labels * classes + predictions, minlength=classes * classes)
+    return flat.reshape(classes, classes).astype(np.int64)
+
+
+def accuracy(matrix: Matrix) -> float:
+    """Share of right answers; nan without samples."""
+    return _ratio(np.trace(matrix), matrix.sum())
+
+
+def recalls(matrix: Matrix) -> NDArray[np.float64]:
+    """Recall of each class (K,); nan for a class without samples."""
+    return _ratios(matrix.diagonal(), matrix.sum(axis=1))
+
+
+def precisions(matrix: Matrix) -> NDArray[np.float64]:
+    """Precision of each class (K,); nan for a class that is never predicted."""
+    return _ratios(matrix.diagonal(), matrix.sum(axis=0))
+
+
+def f1_scores(matrix: Matrix) -> NDArray[np.float64]:
+    """F1 of each class (K,); nan for a class that neither occurs nor is predicted."""
+    return _ratios(2 * matrix.diagonal(), matrix.sum(axis=0) + matrix.sum(axis=1))
+
+
+def mean_class_accuracy(matrix: Matrix) -> float:
+    """Mean recall of the classes that occur."""
+    return _mean(recalls(matrix)[matrix.sum(axis=1) > 0])
+
+
+def macro_f1(matrix: Matrix) -> float:
+    """Mean F1 of the classes that occur."""
+    return _mean(f1_scores(matrix)[matrix.sum(axis=1) > 0])
+
+
+def expected_calibration_error(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], bins: int = 15
+) -> float:
+    """Mean gap between confidence and accuracy over equally wide bins of confidence, weighted by size.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, with their 15 bins.
+    probabilities: (N, K). labels: (N,). Returns a share from 0 to 1.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = np.abs(np.bincount(bin_of, right - confidence, minlength=bins))
+    return float(gaps.sum() / len(labels))
+
+
+def bootstrap_interval(
+    measure: Callable[[NDArray[np.int64]], float], count: int, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of a measure (Efron, 1979).
+
+    measure: from indices (N,), drawn from 0 to count - 1 with replacement, to a value.
+    """
+    generator = np.random.default_rng(seed)
+    values = [measure(generator.integers(0, count, count)) for _ in range(resamples)]
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def _ratios(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else float("nan")

@@ -1,0 +1,196 @@
+"""What an experiment file can say: frozen, checked, unknown keys fail.
+
+The sentence under each field is its documentation. One TOML file describes one training.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from mien.errors import ExperimentError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class DataOptions:
+    """Which faces are learned from and selected on, and how they enter the network."""
+
+    dataset: str
+    """Name of the data set, as in `mien evaluate --dataset`."""
+    training_split: str = "training"
+    """The split that is learned from."""
+    selection_split: str = "public_test"
+    """The split on which the best epoch is chosen; never the one that is reported as a test."""
+    size_px: Count = 48
+    """Side of the square network input, in pixels."""
+    channels: Literal[1, 3] = 1
+    """1 for grey, 3 for RGB."""
+    margin: float = 0.0
+    """Margin of the runtime's crop rule for networks trained on this data: how its faces were framed."""
+    mean: float = 0.5
+    """Mean intensity on the scale 0 to 1, subtracted."""
+    deviation: Positive = 0.25
+    """Deviation of intensities on the scale 0 to 1, divided by."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class NetworkOptions:
+    """Which network is trained."""
+
+    name: str
+    """A name of `mien.models.NETWORKS`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the network's class."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class AugmentationOptions:
+    """Random changes of the training faces, drawn anew for each face and step."""
+
+    flip: Share = 0.5
+    """Probability of a horizontal flip."""
+    rotation_degrees: NotNegative = 0.0
+    """Largest rotation to either side, in degrees."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest relative change of size, in both directions."""
+    translation: Share = 0.0
+    """Largest shift in x and in y, as a share of the side."""
+    brightness: NotNegative = 0.0
+    """Largest shift of intensity, on the scale 0 to 1."""
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest relative change of contrast, in both directions."""
+    erasing: Share = 0.0
+    """Probability of random erasing (Zhong et al., 2020), filled with the mean intensity."""
+    erasing_area: tuple[Share, Share] = (0.02, 0.25)
+    """Smallest and largest erased share of the area."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class ScheduleOptions:
+    """How long, how fast, in which order of sizes."""
+
+    epochs: Count
+    """Passes over the training split."""
+    batch_size: Count = 128
+    """Faces a step; the last, incomplete batch of an epoch is left out."""
+    learning_rate: Positive = 0.002
+    """The highest learning rate."""
+    shape: Literal["cosine", "one-cycle"] = "cosine"
+    """`cosine`: linear warm-up, then a half cosine to 0. `one-cycle`: half cosines up and down to 0."""
+    warmup_epochs: NotNegative = 1.0
+    """Epochs until the highest learning rate is reached."""
+    progressive_size_px: tuple[Count, ...] = ()
+    """Input sizes of equally long first phases, smaller than the network's input; the last phase has full size."""
+    progressive_epochs: NotNegative = 0.0
+    """Epochs that the phases of smaller sizes take together."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "ScheduleOptions":
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs ({self.warmup_epochs}) must be smaller than epochs ({self.epochs})"
+            )
+        if bool(self.progressive_size_px) != bool(self.progressive_epochs):
+            raise ValueError("progressive_size_px and progressive_epochs go together")
+        if self.progressive_epochs > self.epochs:
+            raise ValueError(
+                f"progressive_epochs ({self.progressive_epochs}) must not exceed epochs ({self.epochs})"
+            )
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class OptimizerOptions:
+    """Which optimizer takes the steps."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    """`adamw` (betas 0.9, 0.999) or `sgd` with Nesterov momentum 0.9."""
+    weight_decay: NotNegative = 0.05
+    """Weight decay of convolution and linear weights; batch norm and biases have none."""
+    clip_norm: Positive | None = None
+    """Largest norm of the gradient; longer ones are shortened."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class MethodOptions:
+    """How the loss is made."""
+
+    name: str = "standard"
+    """A name of `mien.training.methods.METHODS`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the method."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Experiment:
+    """One training, whole."""
+
+    name: str
+    """Name of the experiment and of what it exports."""
+    data: DataOptions
+    network: NetworkOptions
+    schedule: ScheduleOptions
+    augmentation: AugmentationOptions = AugmentationOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+    method: MethodOptions = MethodOptions()
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Everything random derives from it."""
+    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the exponential average of the weights, which is what is evaluated and exported; 0 for none."""
+    mixed_precision: bool = True
+    """bfloat16 autocast on a GPU; never used on a CPU, where it is slower."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "Experiment":
+        if any(size >= self.data.size_px for size in self.schedule.progressive_size_px):
+            raise ValueError(
+                f"progressive_size_px {self.schedule.progressive_size_px} must be smaller than "
+                f"size_px ({self.data.size_px})"
+            )
+        return self
+
+
+_ADAPTER = TypeAdapter(Experiment)
+
+
+def read_experiment(file: Path) -> Experiment:
+    """Read an experiment file; ExperimentError names the file, the key, and what was expected."""
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ExperimentError(f"{file}: expected an experiment file, found nothing") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ExperimentError(f"{file}: expected TOML: {error}") from error
+    return experiment_from_dict(values, str(file))
+
+
+def experiment_from_dict(values: dict[str, Any], source: str) -> Experiment:
+    """The inverse of `experiment_to_dict`; source is named in errors."""
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "unexpected_keyword_argument":
+            raise ExperimentError(f"{source}: unknown key {key!r}") from error
+        found = "" if first["type"].startswith("missing") else f", found {first['input']!r}"
+        raise ExperimentError(f"{source}: {key}: {first['msg']}{found}".replace(": : ", ": ")) from error
+
+
+def experiment_to_dict(experiment: Experiment) -> dict[str, Any]:
+    """The whole configuration as plain values, for checkpoints."""
+    values: dict[str, Any] = _ADAPTER.dump_python(experiment, mode="json")
+    return values

@@ -1,0 +1,14 @@
+"""The training methods, by name."""
+
+from mien.errors import ExperimentError
+from mien.training.methods.method import Method
+from mien.training.methods.standard import Standard
+
+METHODS: dict[str, type[Method]] = {"standard": Standard}
+
+
+def method_class(name: str) -> type[Method]:
+    """The class of a method; an unknown name raises ExperimentError."""
+    if name not in METHODS:
+        raise ExperimentError(f"unknown method {name!r}; known: {', '.join(sorted(METHODS))}")
+    return METHODS[name]

@@ -1,0 +1,42 @@
+"""What a training method offers to the one loop."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from mien.training.batches import Batch
+
+
+class Method(ABC):
+    """How a network is trained: which batches, which loss, which module ships in the end."""
+
+    def before_epoch(self, network: nn.Module, epoch: int) -> None:  # noqa: B027
+        """Called before the batches of an epoch; epochs count from 0."""
+
+    @abstractmethod
+    def steps_per_epoch(self) -> int:
+        """How many batches each epoch has."""
+
+    @abstractmethod
+    def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, in an order that depends on (seed, epoch) alone."""
+
+    @abstractmethod
+    def loss(self, network: nn.Module, batch: Batch, epoch: int) -> dict[str, Tensor]:
+        """Scalars by name; "loss" is the one to go down, "correct" counts right answers."""
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Parameters of the method's own, trained with the network's."""
+        return []
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Whatever must survive a kill."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:  # noqa: B027
+        """The inverse of `state_dict`."""
+
+    def deployable(self, network: nn.Module) -> nn.Module:
+        """The module that is evaluated and exported."""
+        return network

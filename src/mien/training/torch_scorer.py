@@ -1,0 +1,51 @@
+"""A torch network as a scorer: uint8 faces in, probabilities out."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mien.models import build_network
+from mien.preprocessing import ImageArray, Preprocessing, to_network_input
+from mien.scorer import softmax
+from mien.training.checkpoint import Checkpoint
+
+BATCH_SIZE = 256
+
+
+class TorchScorer:
+    """Scores faces uint8 (N, S, S, C) as float32 (N, K); the network is put into evaluation mode."""
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+        self.network = network.eval()
+        self.preprocessing = preprocessing
+
+    def __call__(self, faces: ImageArray) -> NDArray[np.float32]:
+        return softmax(self.logits(faces))
+
+    def logits(self, faces: ImageArray) -> NDArray[np.float32]:
+        """Logits float32 (N, K) of faces uint8 (N, S, S, C)."""
+        device = next(self.network.parameters()).device
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(faces), BATCH_SIZE):
+                inputs = to_network_input(faces[start : start + BATCH_SIZE], self.preprocessing)
+                images = torch.from_numpy(inputs).to(device, memory_format=torch.channels_last)
+                parts.append(self.network(images).float().cpu().numpy())
+        return np.concatenate(parts)
+
+
+def deployable_network(checkpoint: Checkpoint) -> nn.Module:
+    """The averaged network of a checkpoint, in evaluation mode."""
+    facts = checkpoint.facts
+    network = build_network(
+        facts["network"],
+        len(facts["expressions"]),
+        facts["preprocessing"]["channels"],
+        facts["network_options"],
+    )
+    missing = network.load_state_dict(checkpoint.part("average"), strict=False)
+    unexpected = [name for name in missing.missing_keys if not name.endswith("num_batches_tracked")]
+    if unexpected or missing.unexpected_keys:
+        raise ValueError(f"weights do not fit {facts['network']}: {unexpected[:3]}")
+    return network.eval()
