@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.int64]
 
 
-def confusion_matrix(
-    labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: int
-) -> Matrix:
+def confusion_matrix(labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: int) -> Matrix:
     """Counts int64 (K, K): rows are true classes, columns predicted ones."""
     flat = np.bincount(labels * classes + predictions, minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)
@@ -46,9 +44,7 @@ def macro_f1(matrix: Matrix) -> float:
     return _mean(f1_scores(matrix)[matrix.sum(axis=1) > 0])
 
 
-def expected_calibration_error(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64], bins: int = 15
-) -> float:
+def expected_calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.int64], bins: int = 15) -> float:
     """Mean gap between confidence and accuracy over equally wide bins of confidence, weighted by size.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, with their 15 bins.
@@ -79,7 +75,8 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def _ratios(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
+    ratios: NDArray[np.float64] = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
+    return ratios
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -53,9 +53,7 @@ class Preprocessing:
         """The inverse of `to_dict`; unknown or missing names raise ModelError."""
         expected = {field.name for field in fields(cls)}
         if set(values) != expected:
-            raise ModelError(
-                f"pre-processing: expected the values {sorted(expected)}, found {sorted(values)}"
-            )
+            raise ModelError(f"pre-processing: expected the values {sorted(expected)}, found {sorted(values)}")
         return cls(**values)
 
 
@@ -95,10 +93,10 @@ def crop_face(
     # A square that holds the crop at any angle is cut first, turned, and its middle kept.
     wide_px = 2 * math.ceil(preprocessing.size_px * math.sqrt(0.5)) + preprocessing.size_px % 2
     wide = _cut_square(face, centre_x, centre_y, side * wide_px / preprocessing.size_px, wide_px)
-    turned = _as_pillow(wide).rotate(roll_degrees, Image.Resampling.BICUBIC)
+    turned = picture_of(wide).rotate(roll_degrees, Image.Resampling.BICUBIC)
     offset = (wide_px - preprocessing.size_px) // 2
     middle = slice(offset, offset + preprocessing.size_px)
-    return _as_array(turned)[middle, middle]
+    return pixels_of(turned)[middle, middle]
 
 
 def to_network_input(faces: ImageArray, preprocessing: Preprocessing) -> NDArray[np.float32]:
@@ -106,27 +104,24 @@ def to_network_input(faces: ImageArray, preprocessing: Preprocessing) -> NDArray
     expected = (preprocessing.size_px, preprocessing.size_px, preprocessing.channels)
     if faces.ndim != 4 or faces.shape[1:] != expected or faces.dtype != np.uint8:
         raise ValueError(
-            f"faces: expected uint8 (N, {', '.join(map(str, expected))}), "
-            f"received {faces.dtype} {faces.shape}"
+            f"faces: expected uint8 (N, {', '.join(map(str, expected))}), received {faces.dtype} {faces.shape}"
         )
     scale = np.float32(1 / (255 * preprocessing.deviation))
     offset = np.float32(preprocessing.mean / preprocessing.deviation)
-    return np.ascontiguousarray(faces.transpose(0, 3, 1, 2)).astype(np.float32) * scale - offset
+    planes = np.ascontiguousarray(faces.transpose(0, 3, 1, 2)).astype(np.float32)
+    inputs: NDArray[np.float32] = planes * scale - offset
+    return inputs
 
 
 def _with_channels(image: ImageArray, channels: int) -> ImageArray:
     if image.ndim != 3 or image.shape[2] not in (1, 3) or image.dtype != np.uint8:
-        raise ValueError(
-            f"image: expected uint8 (H, W, 3) or (H, W, 1), received {image.dtype} {image.shape}"
-        )
+        raise ValueError(f"image: expected uint8 (H, W, 3) or (H, W, 1), received {image.dtype} {image.shape}")
     if image.shape[2] == channels:
         return image
-    return _as_array(_as_pillow(image).convert("L" if channels == 1 else "RGB"))
+    return pixels_of(picture_of(image).convert("L" if channels == 1 else "RGB"))
 
 
-def _cut_square(
-    image: ImageArray, centre_x: float, centre_y: float, side: float, size_px: int
-) -> ImageArray:
+def _cut_square(image: ImageArray, centre_x: float, centre_y: float, side: float, size_px: int) -> ImageArray:
     height, width = image.shape[:2]
     left, top = centre_x - side / 2, centre_y - side / 2
     # Only the part of the image that the square touches is padded, so that a large photograph costs little.
@@ -138,21 +133,19 @@ def _cut_square(
     return _resize(window, (left - x0, top - y0, left - x0 + side, top - y0 + side), size_px)
 
 
-def _resize(
-    image: ImageArray, box_xyxy: tuple[float, float, float, float], size_px: int
-) -> ImageArray:
+def _resize(image: ImageArray, box_xyxy: tuple[float, float, float, float], size_px: int) -> ImageArray:
     height, width = image.shape[:2]
     x0, y0, x1, y1 = box_xyxy  # floating-point sums may pass the edge by a hair, which Pillow refuses
     box = (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
-    return _as_array(
-        _as_pillow(image).resize((size_px, size_px), Image.Resampling.BILINEAR, box=box)
-    )
+    return pixels_of(picture_of(image).resize((size_px, size_px), Image.Resampling.BILINEAR, box=box))
 
 
-def _as_pillow(image: ImageArray) -> Image.Image:
+def picture_of(image: ImageArray) -> Image.Image:
+    """A uint8 array (H, W, 3) or (H, W, 1) as a Pillow picture."""
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 
-def _as_array(image: Image.Image) -> ImageArray:
+def pixels_of(image: Image.Image) -> ImageArray:
+    """A Pillow picture, RGB or grey, as a new uint8 array (H, W, 3) or (H, W, 1)."""
     array = np.array(image, dtype=np.uint8)
     return array[:, :, None] if array.ndim == 2 else array

@@ -1,16 +1,65 @@
 """Scorers: functions from uint8 faces (N, S, S, C) to float32 probabilities (N, K)."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.preprocessing import ImageArray
+from mien.errors import ModelError
+from mien.preprocessing import ImageArray, to_network_input
+from mien.weights import METADATA_KEY, ModelCard, read_model
 
 Scorer = Callable[[ImageArray], NDArray[np.float32]]
+BATCH_SIZE = 64
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probabilities float32 (N, K) of logits (N, K); rows sum to 1."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    probabilities: NDArray[np.float32] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+class OnnxScorer:
+    """A network in ONNX Runtime on the CPU.
+
+    model: the name of a packaged model or the path of an ONNX file exported by mien.
+    threads: how many threads one call may use; 0 leaves it to ONNX Runtime.
+    Raises ModelError when the model is unknown or damaged.
+    """
+
+    def __init__(self, model: str, threads: int = 0) -> None:
+        import onnxruntime  # here, since it takes as long to import as everything else together
+
+        encoded = read_model(model)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(encoded, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exception classes are not public
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{model}: expected an ONNX network, found a damaged file: {reason}") from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if METADATA_KEY not in metadata:
+            raise ModelError(
+                f"{model}: expected a network exported by `mien export`, found one without its manifest entry"
+            )
+        self.card = ModelCard.from_dict(json.loads(metadata[METADATA_KEY]), len(encoded), model)
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, faces: ImageArray) -> NDArray[np.float32]:
+        """Probabilities float32 (N, K) of faces uint8 (N, S, S, C); N may be 0."""
+        return softmax(self.logits_and_features(faces)[0])
+
+    def logits_and_features(self, faces: ImageArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits float32 (N, K) and features (N, D) of faces uint8 (N, S, S, C); N may be 0."""
+        inputs = to_network_input(faces, self.card.preprocessing)
+        starts = range(0, max(1, len(inputs)), BATCH_SIZE)
+        parts = [
+            self._session.run(["logits", "features"], {self._input: inputs[start : start + BATCH_SIZE]})
+            for start in starts
+        ]
+        logits, features = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return logits, features

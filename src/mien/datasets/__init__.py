@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mien.datasets.fer2013 import read_fer2013
 from mien.datasets.ferplus import read_ferplus
+from mien.datasets.folder import read_folder
 from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
 from mien.errors import DatasetError
 
@@ -13,6 +14,7 @@ __all__ = ["DATASETS", "Dataset", "Sample", "as_faces", "open_dataset", "pixel_k
 DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     "fer2013": read_fer2013,
     "ferplus": read_ferplus,
+    "folder": read_folder,
 }
 
 

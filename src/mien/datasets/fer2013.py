@@ -93,9 +93,7 @@ def _find_file(root: Path) -> Path:
     for name in (*CSV_FILES, PARQUET_FILE):
         if (root / name).is_file():
             return root / name
-    raise DatasetError(
-        f"{root}: expected {', '.join(CSV_FILES)} or {PARQUET_FILE} in this folder, found none of them"
-    )
+    raise DatasetError(f"{root}: expected {', '.join(CSV_FILES)} or {PARQUET_FILE} in this folder, found none of them")
 
 
 def _read_parquet(file: Path, usages: set[str]) -> FerTable:
@@ -103,9 +101,7 @@ def _read_parquet(file: Path, usages: set[str]) -> FerTable:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise MissingExtraError(
-            f"{file}: parquet needs pyarrow; install it with: pip install 'mien[train]'"
-        ) from error
+        raise MissingExtraError(f"{file}: parquet needs pyarrow; install it with: pip install 'mien[train]'") from error
     columns = ["row", "usage", "emotion", "image", *FERPLUS_VOTES]
     try:
         table = parquet.read_table(file, columns=columns, filters=[("usage", "in", sorted(usages))])
@@ -164,9 +160,7 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, str, int, str]]:
         emotion_at, pixels_at, usage_at = (names.index(name) for name in ("emotion", "pixels", "usage"))
         for row, line in enumerate(lines):
             if len(line) != len(names):
-                raise DatasetError(
-                    f"{file}: row {row}: expected {len(names)} columns, found {len(line)}"
-                )
+                raise DatasetError(f"{file}: row {row}: expected {len(names)} columns, found {len(line)}")
             emotion = line[emotion_at].strip()
             if emotion not in {str(index) for index in range(len(BASIC_7))}:
                 raise DatasetError(f"{file}: row {row}: expected an emotion from 0 to 6, found {emotion!r}")
@@ -181,9 +175,7 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, str, int, str]]:
 def _parse_pixels(text: str, file: Path, row: int) -> NDArray[np.uint8]:
     values = text.split()
     if len(values) != SIZE_PX * SIZE_PX:
-        raise DatasetError(
-            f"{file}: row {row}: expected {SIZE_PX * SIZE_PX} pixel values, found {len(values)}"
-        )
+        raise DatasetError(f"{file}: row {row}: expected {SIZE_PX * SIZE_PX} pixel values, found {len(values)}")
     try:
         return np.array(values, dtype=np.uint8)
     except (ValueError, OverflowError) as error:

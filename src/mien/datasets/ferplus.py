@@ -49,9 +49,7 @@ def majority_labels(votes: NDArray[np.int8]) -> NDArray[np.int64]:
     counted = np.where(votes == 1, 0, votes).astype(np.int64)
     winner = counted.argmax(axis=1)
     clear = 2 * counted.max(axis=1) > counted.sum(axis=1)
-    index_of = np.array(
-        [FERPLUS_8.index(name) if name in FERPLUS_8 else -1 for name in FERPLUS_VOTES], np.int64
-    )
+    index_of = np.array([FERPLUS_8.index(name) if name in FERPLUS_8 else -1 for name in FERPLUS_VOTES], np.int64)
     return np.where(clear, index_of[winner], -1)
 
 

@@ -57,9 +57,7 @@ def pixel_key(image: ImageArray) -> str:
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
-def as_faces(
-    samples: Sequence[Sample], preprocessing: Preprocessing
-) -> tuple[ImageArray, NDArray[np.int64]]:
+def as_faces(samples: Sequence[Sample], preprocessing: Preprocessing) -> tuple[ImageArray, NDArray[np.int64]]:
     """Face crops uint8 (N, S, S, C) and labels int64 (N,) of samples."""
     size_px, channels = preprocessing.size_px, preprocessing.channels
     faces = np.empty((len(samples), size_px, size_px, channels), np.uint8)

@@ -1,32 +1,20 @@
-"""The networks, by name. A classifier offers `forward_features`, `classify`, and `forward`, their composition."""
+"""The networks, by name."""
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Protocol, get_args, get_type_hints
-
-from torch import Tensor, nn
+from typing import Any, get_args, get_type_hints
 
 from mien.errors import ExperimentError
+from mien.models.classifier import Classifier
 from mien.models.rlr_cnet import RlrCnet
 from mien.models.shufflenet_v2 import ShuffleNetV2
 
+__all__ = ["NETWORKS", "Classifier", "build_network"]
 
-class Classifier(Protocol):
-    """What every network offers."""
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Network input (B, C, S, S) to features (B, D)."""
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Features (B, D) to logits (B, K)."""
+NETWORKS: dict[str, type[Classifier]] = {"rlr-cnet": RlrCnet, "shufflenet-v2": ShuffleNetV2}
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"rlr-cnet": RlrCnet, "shufflenet-v2": ShuffleNetV2}
-
-
-def build_network(
-    name: str, classes: int, in_channels: int, options: Mapping[str, Any]
-) -> nn.Module:
+def build_network(name: str, classes: int, in_channels: int, options: Mapping[str, Any]) -> Classifier:
     """A freshly initialised network; unknown names and options raise ExperimentError."""
     if name not in NETWORKS:
         raise ExperimentError(f"unknown network {name!r}; known: {', '.join(sorted(NETWORKS))}")
@@ -44,7 +32,5 @@ def build_network(
     for option, value in options.items():
         choices = get_args(hints[option])
         if choices and value not in choices:
-            raise ExperimentError(
-                f"network {name}: {option} must be one of {', '.join(choices)}, not {value!r}"
-            )
+            raise ExperimentError(f"network {name}: {option} must be one of {', '.join(choices)}, not {value!r}")
     return network(classes=classes, in_channels=in_channels, **options)

@@ -60,7 +60,7 @@ class _BetaMishFunction(torch.autograd.Function):
         return x * t
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         x, u, t = ctx.saved_tensors
         slope = u.reciprocal().neg_().add_(1).mul_(x).mul_(ctx.beta)  # β x sigmoid(x)
         slope.mul_(torch.mul(t, t).neg_().add_(1)).add_(t)
@@ -76,9 +76,7 @@ class DepthwiseConvolution(nn.Conv2d):
 
     def __init__(self, channels: int, kernel_size: int, stride: int = 1) -> None:
         padding = kernel_size // 2
-        super().__init__(
-            channels, channels, kernel_size, stride, padding, groups=channels, bias=False
-        )
+        super().__init__(channels, channels, kernel_size, stride, padding, groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         size, padding = self.kernel_size[0], self.kernel_size[0] // 2
@@ -102,9 +100,7 @@ def convolution(
 
 def depthwise(channels: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
     """Depth-wise convolution and batch norm, without activation."""
-    return nn.Sequential(
-        DepthwiseConvolution(channels, kernel_size, stride), nn.BatchNorm2d(channels)
-    )
+    return nn.Sequential(DepthwiseConvolution(channels, kernel_size, stride), nn.BatchNorm2d(channels))
 
 
 def make_stem(stem: Stem, in_channels: int, out_channels: int, activation: Activation) -> nn.Module:

@@ -15,14 +15,14 @@ Unknown and chosen here: grey 48-pixel faces and the `stride2` stem.
 from functools import partial
 from typing import Literal
 
-from torch import nn
-
 from mien.models.blocks import BetaMish, Stem
 from mien.models.shufflenet_v2 import BasicUnit, ShuffleNetV2
 
 
 class RlrCnet(ShuffleNetV2):
     """The feature path of RLR-CNet: faces (B, C, 48, 48) to features (B, 1024) to logits (B, K)."""
+
+    paper = "https://doi.org/10.3390/app13159029"
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from mien.models.blocks import (
     interleave,
     make_stem,
 )
+from mien.models.classifier import Classifier
 
 STEM_CHANNELS = 24
 STAGES = ((116, 4), (232, 8), (464, 4))
@@ -28,15 +29,11 @@ class BasicUnit(nn.Module):
     clipped: the 1x1 convolution after the depth-wise one is left out (RLR-CNet).
     """
 
-    def __init__(
-        self, channels: int, kernel_size: int, activation: Activation, clipped: bool
-    ) -> None:
+    def __init__(self, channels: int, kernel_size: int, activation: Activation, clipped: bool) -> None:
         super().__init__()
         half = channels // 2
         last = [] if clipped else [convolution(half, half, 1, activation)]
-        self.main = nn.Sequential(
-            convolution(half, half, 1, activation), depthwise(half, kernel_size), *last
-        )
+        self.main = nn.Sequential(convolution(half, half, 1, activation), depthwise(half, kernel_size), *last)
 
     def forward(self, x: Tensor) -> Tensor:
         passed, changed = x.chunk(2, dim=1)
@@ -46,9 +43,7 @@ class BasicUnit(nn.Module):
 class DownsamplingUnit(nn.Module):
     """The stride-2 unit: both paths see all channels; height and width are halved."""
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, activation: Activation
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, activation: Activation) -> None:
         super().__init__()
         half = out_channels // 2
         self.side = nn.Sequential(
@@ -65,8 +60,10 @@ class DownsamplingUnit(nn.Module):
         return interleave(self.side(x), self.main(x))
 
 
-class ShuffleNetV2(nn.Module):
-    """ShuffleNetV2 1.0x as a classifier: `forward` is `classify` after `forward_features`."""
+class ShuffleNetV2(Classifier):
+    """ShuffleNetV2 1.0x."""
+
+    paper = "https://arxiv.org/abs/1807.11164"
 
     def __init__(
         self,
@@ -85,10 +82,7 @@ class ShuffleNetV2(nn.Module):
         channels = STEM_CHANNELS
         for stage_channels, count in STAGES:
             units.append(DownsamplingUnit(channels, stage_channels, kernel_size, activation))
-            units += [
-                BasicUnit(stage_channels, kernel_size, activation, clipped)
-                for _ in range(count - 1)
-            ]
+            units += [BasicUnit(stage_channels, kernel_size, activation, clipped) for _ in range(count - 1)]
             channels = stage_channels
         self.stages = nn.Sequential(*units)
         self.last = convolution(channels, FEATURES, 1, activation)
@@ -106,6 +100,3 @@ class ShuffleNetV2(nn.Module):
         """Features (B, 1024) to logits (B, K)."""
         logits: Tensor = self.classifier(self.dropout(features))
         return logits
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classify(self.forward_features(x))

@@ -9,9 +9,7 @@ from torch.nn import functional
 from mien.training.config import AugmentationOptions
 
 
-def augment(
-    images: Tensor, options: AugmentationOptions, size_px: int, generator: torch.Generator
-) -> Tensor:
+def augment(images: Tensor, options: AugmentationOptions, size_px: int, generator: torch.Generator) -> Tensor:
     """Random versions of a batch.
 
     images: float (B, C, S, S) on the scale 0 to 1. generator: on the device of images.
@@ -23,16 +21,12 @@ def augment(
     return _erase(images, options, generator)
 
 
-def _uniform(
-    count: int, low: float, high: float, images: Tensor, generator: torch.Generator
-) -> Tensor:
+def _uniform(count: int, low: float, high: float, images: Tensor, generator: torch.Generator) -> Tensor:
     draw = torch.rand(count, generator=generator, device=images.device, dtype=images.dtype)
     return draw * (high - low) + low
 
 
-def _move(
-    images: Tensor, options: AugmentationOptions, size_px: int, generator: torch.Generator
-) -> Tensor:
+def _move(images: Tensor, options: AugmentationOptions, size_px: int, generator: torch.Generator) -> Tensor:
     count = len(images)
     angle = math.radians(options.rotation_degrees)
     angle_drawn = _uniform(count, -angle, angle, images, generator)
@@ -47,9 +41,7 @@ def _move(
     top = torch.stack((cosine * mirror, -sine, shift_x), dim=1)
     bottom = torch.stack((sine * mirror, cosine, shift_y), dim=1)
     matrices = torch.stack((top, bottom), dim=1)  # (B, 2, 3): output place to input place
-    grid = functional.affine_grid(
-        matrices, [count, images.shape[1], size_px, size_px], align_corners=False
-    )
+    grid = functional.affine_grid(matrices, [count, images.shape[1], size_px, size_px], align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 

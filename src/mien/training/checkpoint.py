@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mien.errors import CheckpointError
@@ -27,11 +27,7 @@ class Checkpoint:
     def part(self, owner: str) -> dict[str, Tensor]:
         """The tensors of one owner, without the prefix."""
         prefix = owner + "/"
-        return {
-            name.removeprefix(prefix): tensor
-            for name, tensor in self.tensors.items()
-            if name.startswith(prefix)
-        }
+        return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
 
 
 def save_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
@@ -39,8 +35,8 @@ def save_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
     header = {"format": FORMAT, "facts": json.dumps(checkpoint.facts)}
     tensors = {name: tensor.detach().contiguous() for name, tensor in checkpoint.tensors.items()}
     temporary = file.with_name(file.name + ".part")
-    save_file(tensors, temporary, metadata=header)
-    with temporary.open("rb") as stream:
+    with temporary.open("wb") as stream:
+        stream.write(save(tensors, metadata=header))
         os.fsync(stream.fileno())
     os.replace(temporary, file)
 
@@ -53,9 +49,7 @@ def load_checkpoint(file: Path) -> Checkpoint:
         with safe_open(file, framework="pt") as stream:
             header = stream.metadata() or {}
             if header.get("format") != FORMAT:
-                raise CheckpointError(
-                    f"{file}: expected a {FORMAT!r}, found {header.get('format', 'no format')!r}"
-                )
+                raise CheckpointError(f"{file}: expected a {FORMAT!r}, found {header.get('format', 'no format')!r}")
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
             return Checkpoint(tensors, json.loads(header["facts"]))
     except (SafetensorError, OSError, ValueError, KeyError) as error:

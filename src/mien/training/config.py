@@ -100,15 +100,11 @@ class ScheduleOptions:
     @model_validator(mode="after")
     def _check(self) -> "ScheduleOptions":
         if self.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"warmup_epochs ({self.warmup_epochs}) must be smaller than epochs ({self.epochs})"
-            )
+            raise ValueError(f"warmup_epochs ({self.warmup_epochs}) must be smaller than epochs ({self.epochs})")
         if bool(self.progressive_size_px) != bool(self.progressive_epochs):
             raise ValueError("progressive_size_px and progressive_epochs go together")
         if self.progressive_epochs > self.epochs:
-            raise ValueError(
-                f"progressive_epochs ({self.progressive_epochs}) must not exceed epochs ({self.epochs})"
-            )
+            raise ValueError(f"progressive_epochs ({self.progressive_epochs}) must not exceed epochs ({self.epochs})")
         return self
 
 

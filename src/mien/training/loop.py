@@ -20,11 +20,11 @@ from mien.datasets import Dataset, as_faces
 from mien.errors import CheckpointError, DatasetError
 from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy
 from mien.models import build_network
-from mien.preprocessing import ImageArray, Preprocessing
-from mien.training.batches import BatchSource
+from mien.plots import draw_curves
+from mien.preprocessing import Preprocessing
+from mien.training.batches import Batch, BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
-from mien.training.curves import draw_curves
 from mien.training.methods import method_class
 from mien.training.optimization import (
     WeightAverage,
@@ -54,9 +54,7 @@ class TrainingResult:
 class Training:
     """The state of one training: network, method, optimizer, average, and where it stands."""
 
-    def __init__(
-        self, experiment: Experiment, training: Dataset, selection: Dataset, device: torch.device
-    ) -> None:
+    def __init__(self, experiment: Experiment, training: Dataset, selection: Dataset, device: torch.device) -> None:
         if training.expressions != selection.expressions:
             raise DatasetError(
                 f"training and selection split have different classes: "
@@ -70,19 +68,14 @@ class Training:
         self.experiment, self.device = experiment, device
         self.expressions = training.expressions
         data = experiment.data
-        self.preprocessing = Preprocessing(
-            data.size_px, data.channels, data.margin, data.mean, data.deviation
-        )
+        self.preprocessing = Preprocessing(data.size_px, data.channels, data.margin, data.mean, data.deviation)
         torch.manual_seed(derive_seed(experiment.seed, "weights"))
         options = experiment.network
-        self.network = build_network(
-            options.name, len(self.expressions), data.channels, options.options
-        ).to(device, memory_format=torch.channels_last)
+        self.network = build_network(options.name, len(self.expressions), data.channels, options.options).to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPU
         source = BatchSource(*as_faces(training, self.preprocessing), experiment, device)
         self.method = method_class(experiment.method.name)(source, experiment.method.options)
-        self.optimizer = make_optimizer(
-            experiment.optimizer, self.network, self.method.parameters()
-        )
+        self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)
         self.selection_faces, self.selection_labels = as_faces(selection, self.preprocessing)
         self.epoch = 0
@@ -102,11 +95,9 @@ class Training:
             losses += results["loss"].detach()
             correct += results["correct"]
             seen += len(batch.labels)
-            progress.step(self.epoch, step, steps, len(batch.labels), losses, step + 1)
+            progress.step(self.epoch, step, len(batch.labels), losses)
         probabilities = self.deployable_scorer()(self.selection_faces)
-        matrix = confusion_matrix(
-            self.selection_labels, probabilities.argmax(axis=1), len(self.expressions)
-        )
+        matrix = confusion_matrix(self.selection_labels, probabilities.argmax(axis=1), len(self.expressions))
         elapsed = time.perf_counter() - started
         self.seconds += elapsed
         self.epoch += 1
@@ -124,7 +115,7 @@ class Training:
         self.history.append(row)
         return row
 
-    def _step(self, batch: Any, step: int, steps_per_epoch: int) -> dict[str, torch.Tensor]:
+    def _step(self, batch: Batch, step: int, steps_per_epoch: int) -> dict[str, torch.Tensor]:
         position = self.epoch * steps_per_epoch + step
         rate = learning_rate(self.experiment.schedule, position, steps_per_epoch)
         for group in self.optimizer.param_groups:
@@ -175,11 +166,7 @@ class Training:
                 "python": platform.python_version(),
             },
         }
-        tensors = {
-            f"{owner}/{name}": tensor
-            for owner, named in owners.items()
-            for name, tensor in named.items()
-        }
+        tensors = {f"{owner}/{name}": tensor for owner, named in owners.items() for name, tensor in named.items()}
         return Checkpoint(tensors, facts)
 
     def resume(self, checkpoint: Checkpoint, source: str) -> None:
@@ -220,10 +207,12 @@ def train(
             "resume it with --resume, or choose another folder"
         )
     out.mkdir(parents=True, exist_ok=True)
-    remaining = experiment.schedule.epochs - state.epoch
-    with Progress(experiment.schedule.epochs, state.method.steps_per_epoch()) as progress:
-        if remaining:
-            progress.estimate(estimate_seconds(state), remaining)
+    costs = [
+        (input_size_px(experiment, epoch) / experiment.data.size_px) ** 2 for epoch in range(experiment.schedule.epochs)
+    ]
+    with Progress(costs, state.method.steps_per_epoch()) as progress:
+        if state.epoch < len(costs):
+            progress.estimate(estimate_seconds(state), state.epoch)
         while state.epoch < experiment.schedule.epochs:
             row = state.run_epoch(progress)
             checkpoint = state.checkpoint()
@@ -288,9 +277,7 @@ def require_same_experiment(facts: dict[str, Any], experiment: Experiment, sourc
         )
 
 
-def negative_log_likelihood(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
-) -> float:
+def negative_log_likelihood(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Mean cross entropy of probabilities (N, K) with labels (N,), in nats."""
     chosen = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())

@@ -24,9 +24,7 @@ def learning_rate(schedule: ScheduleOptions, step: int, steps_per_epoch: int) ->
     return schedule.learning_rate * fall
 
 
-def make_optimizer(
-    options: OptimizerOptions, network: nn.Module, own: list[nn.Parameter]
-) -> torch.optim.Optimizer:
+def make_optimizer(options: OptimizerOptions, network: nn.Module, own: list[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer over a network's parameters and a method's own; vectors have no weight decay."""
     parameters = [*network.parameters(), *own]
     groups = [
@@ -73,13 +71,9 @@ class WeightAverage:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self._decay = decay
-        self._followed = [
-            tensor for tensor in network.state_dict().values() if tensor.is_floating_point()
-        ]
+        self._followed = [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]
         self._average = [tensor.clone() for tensor in self._followed]
-        self._names = [
-            name for name, tensor in network.state_dict().items() if tensor.is_floating_point()
-        ]
+        self._names = [name for name, tensor in network.state_dict().items() if tensor.is_floating_point()]
 
     def update(self, step: int) -> None:
         """Follow the network after a step, counted from 0."""

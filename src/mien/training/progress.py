@@ -4,6 +4,7 @@ import csv
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -14,62 +15,60 @@ SECONDS_BETWEEN_UPDATES = 0.5
 
 
 class Progress:
-    """Writes progress to stderr: epoch, step, loss, images/s, time left."""
+    """Writes progress to stderr: epoch, step, loss, images/s, time left.
 
-    def __init__(self, epochs: int, steps_per_epoch: int) -> None:
-        self._epochs, self._steps = epochs, steps_per_epoch
+    costs: the relative time of each epoch, which differs where input sizes do.
+    """
+
+    def __init__(self, costs: Sequence[float], steps_per_epoch: int) -> None:
+        self._costs, self._steps = costs, steps_per_epoch
         self._terminal = sys.stderr.isatty()
         self._shown = self._started = time.perf_counter()
-        self._first: int | None = None
+        self._first: tuple[int, int] | None = None
 
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._terminal:
             print(file=sys.stderr)
 
-    def estimate(self, seconds_per_epoch: float, epochs: int) -> None:
-        """Tell, before it starts, how long the training will take."""
+    def _work_left(self, epoch: int, step: int) -> float:
+        """Cost of the steps after a step, in steps of cost 1."""
+        return self._costs[epoch] * (self._steps - step - 1) + sum(self._costs[epoch + 1 :]) * self._steps
+
+    def estimate(self, seconds_per_epoch: float, epoch: int) -> None:
+        """Tell, before it starts, how long the training will take from an epoch on that takes so long."""
+        whole = seconds_per_epoch * sum(self._costs[epoch:]) / self._costs[epoch]
         print(
-            f"{epochs} epochs of {self._steps} steps: about {duration(seconds_per_epoch)} an epoch, "
-            f"{duration(seconds_per_epoch * epochs)} in all",
+            f"{len(self._costs) - epoch} epochs of {self._steps} steps: about {duration(whole)}",
             file=sys.stderr,
             flush=True,
         )
-        self._started = time.perf_counter()
 
-    def step(
-        self, epoch: int, step: int, steps: int, images: int, loss_sum: Tensor, seen: int
-    ) -> None:
-        """Called after each step; reads the loss from the device only when a line is due."""
-        position = epoch * steps + step
-        if self._first is None:
-            self._first, self._started = position, time.perf_counter()
-            return
+    def step(self, epoch: int, step: int, images: int, loss_sum: Tensor) -> None:
+        """Called after each step of `images` faces; reads the loss from the device only when a line is due."""
         now = time.perf_counter()
-        if now - self._shown < (
-            SECONDS_BETWEEN_UPDATES if self._terminal else SECONDS_BETWEEN_LINES
-        ):
+        if self._first is None:
+            self._first, self._started, self._shown = (epoch, step), now, now
+            return
+        if now - self._shown < (SECONDS_BETWEEN_UPDATES if self._terminal else SECONDS_BETWEEN_LINES):
             return
         self._shown = now
-        done = position - self._first
-        per_step = (now - self._started) / done
-        left = per_step * (self._epochs * steps - position - 1)
+        left = self._work_left(epoch, step)
+        per_work = (now - self._started) / (self._work_left(*self._first) - left)
         self._write(
-            f"epoch {epoch + 1}/{self._epochs}  step {step + 1}/{steps}  loss {loss_sum.item() / seen:.4f}  "
-            f"{images / per_step:.0f} images/s  {duration(left)} left"
+            f"epoch {epoch + 1}/{len(self._costs)}  step {step + 1}/{self._steps}  "
+            f"loss {loss_sum.item() / (step + 1):.4f}  {images / (per_work * self._costs[epoch]):.0f} images/s  "
+            f"{duration(per_work * left)} left"
         )
 
     def epoch(self, row: dict[str, float]) -> None:
         """Called after each epoch with its row of the log."""
         self._write(
-            f"epoch {row['epoch']:.0f}/{self._epochs}  loss {row['training_loss']:.4f}  "
+            f"epoch {row['epoch']:.0f}/{len(self._costs)}  loss {row['training_loss']:.4f}  "
             f"selection: accuracy {row['selection_accuracy']:.4f}, "
             f"mean class accuracy {row['selection_mean_class_accuracy']:.4f}",
             keep=True,

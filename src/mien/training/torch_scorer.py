@@ -3,9 +3,8 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from mien.models import build_network
+from mien.models import Classifier, build_network
 from mien.preprocessing import ImageArray, Preprocessing, to_network_input
 from mien.scorer import softmax
 from mien.training.checkpoint import Checkpoint
@@ -16,11 +15,12 @@ BATCH_SIZE = 256
 class TorchScorer:
     """Scores faces uint8 (N, S, S, C) as float32 (N, K); the network is put into evaluation mode."""
 
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+    def __init__(self, network: Classifier, preprocessing: Preprocessing) -> None:
         self.network = network.eval()
         self.preprocessing = preprocessing
 
     def __call__(self, faces: ImageArray) -> NDArray[np.float32]:
+        """Probabilities float32 (N, K) of faces uint8 (N, S, S, C)."""
         return softmax(self.logits(faces))
 
     def logits(self, faces: ImageArray) -> NDArray[np.float32]:
@@ -35,7 +35,7 @@ class TorchScorer:
         return np.concatenate(parts)
 
 
-def deployable_network(checkpoint: Checkpoint) -> nn.Module:
+def deployable_network(checkpoint: Checkpoint) -> Classifier:
     """The averaged network of a checkpoint, in evaluation mode."""
     facts = checkpoint.facts
     network = build_network(

@@ -2,16 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 from torch import Tensor, nn
 
-from mien.training.batches import Batch
+from mien.models import Classifier
+from mien.training.batches import Batch, BatchSource
 
 
 class Method(ABC):
     """How a network is trained: which batches, which loss, which module ships in the end."""
 
-    def before_epoch(self, network: nn.Module, epoch: int) -> None:  # noqa: B027
+    @abstractmethod
+    def __init__(self, source: BatchSource, options: dict[str, Any]) -> None:
+        """source: the training faces. options: those of the experiment file."""
+
+    def before_epoch(self, network: Classifier, epoch: int) -> None:  # noqa: B027
         """Called before the batches of an epoch; epochs count from 0."""
 
     @abstractmethod
@@ -19,11 +25,11 @@ class Method(ABC):
         """How many batches each epoch has."""
 
     @abstractmethod
-    def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+    def batches(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, in an order that depends on (seed, epoch) alone."""
 
     @abstractmethod
-    def loss(self, network: nn.Module, batch: Batch, epoch: int) -> dict[str, Tensor]:
+    def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
         """Scalars by name; "loss" is the one to go down, "correct" counts right answers."""
 
     def parameters(self) -> list[nn.Parameter]:
@@ -37,6 +43,6 @@ class Method(ABC):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:  # noqa: B027
         """The inverse of `state_dict`."""
 
-    def deployable(self, network: nn.Module) -> nn.Module:
+    def deployable(self, network: Classifier) -> Classifier:
         """The module that is evaluated and exported."""
         return network

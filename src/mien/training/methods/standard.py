@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource
 from mien.training.config import STRICT
 from mien.training.methods.method import Method
@@ -31,14 +32,12 @@ class Standard(Method):
     def steps_per_epoch(self) -> int:
         return len(self.source) // self.source.batch_size
 
-    def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+    def batches(self, epoch: int) -> Iterator[Batch]:
         order = self.source.shuffled(epoch)
-        for step in range(first_step, self.steps_per_epoch()):
+        for step in range(self.steps_per_epoch()):
             yield self.source.batch(order, epoch, step)
 
-    def loss(self, network: nn.Module, batch: Batch, epoch: int) -> dict[str, Tensor]:
+    def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
         logits = network(batch.images)
-        loss = functional.cross_entropy(
-            logits, batch.labels, label_smoothing=self.options.label_smoothing
-        )
+        loss = functional.cross_entropy(logits, batch.labels, label_smoothing=self.options.label_smoothing)
         return {"loss": loss, "correct": (logits.argmax(dim=1) == batch.labels).sum()}

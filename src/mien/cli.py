@@ -1,0 +1,252 @@
+"""The command line: thin. Results go to stdout, everything for eyes to stderr."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import mien
+from mien.errors import ImageError, MienError, MissingExtraError
+from mien.images import MAX_PIXELS
+
+app = typer.Typer(
+    name="mien",
+    help="Lightweight facial expression recognition.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Model = Annotated[str | None, typer.Option(help="A packaged network, or an ONNX file.")]
+Threads = Annotated[int, typer.Option(min=0, help="Threads of the network; 0 leaves it open.")]
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line on stderr and exit status 2."""
+    try:
+        app()
+    except MienError as error:
+        print(f"mien: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("mien: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of stdout has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(mien.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[str], typer.Argument(help="Images, folders, globs, or - for stdin.")],
+    model: Model = None,
+    detector: Annotated[str, typer.Option(help="haar, or whole-image where each image is a face crop.")] = "haar",
+    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write a csv file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write annotated copies to a folder.")] = None,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Larger images are refused.")] = MAX_PIXELS,
+    threads: Threads = 0,
+) -> None:
+    """Find the faces in pictures and say what each expresses."""
+    from mien.outputs import AnnotatedCopies, CsvFile, to_json, to_record, to_text
+    from mien.sources import expand
+
+    recognizer = mien.Recognizer(model, detector, threads)
+    sources = expand(paths)
+    failed = False
+    with contextlib.ExitStack() as stack:
+        table = CsvFile(csv_file, recognizer.expressions) if csv_file else None
+        if table:
+            stack.callback(table.close)
+        copies = AnnotatedCopies(out) if out else None
+        show, advance = stack.enter_context(_progress_bar(len(sources), "predict"))
+        for source in sources:
+            try:
+                image = source.read(max_pixels)
+                faces = recognizer.recognize(image)
+                record = to_record(source.name, image, faces)
+                if copies:
+                    copies.write(source, image, faces)
+            except ImageError as error:
+                failed = True
+                record = {"source": source.name, "error": str(error)}
+                print(f"mien: {error}", file=sys.stderr)
+            if table:
+                table.write(record)
+            if json_lines:
+                show(to_json(record))
+            elif "error" not in record:
+                show(to_text(record))
+            advance()
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def models() -> None:
+    """List the packaged networks."""
+    for card in mien.list_models():
+        print(
+            f"{card.name}  {card.parameters:,} parameters, {card.model_bytes / 1e6:.1f} MB, "
+            f"{card.preprocessing.size_px} px, learned from {card.dataset}"
+        )
+        print(f"  {', '.join(card.expressions)}")
+        for name, score in card.scores.items():
+            print(f"  {name}: {score:.4f}")
+
+
+@app.command()
+def evaluate(
+    dataset: Annotated[str, typer.Option(help="fer2013, ferplus or folder.")],
+    root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
+    split: Annotated[str, typer.Option(help="The part to measure on, such as public_test.")],
+    model: Model = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write the confusion matrix as a PNG (needs mien[train]).")
+    ] = None,
+    threads: Threads = 0,
+) -> None:
+    """Measure a network on a labelled data set."""
+    from mien.datasets import open_dataset, pixel_key
+    from mien.evaluation import evaluate as evaluate_scorer
+    from mien.scorer import OnnxScorer
+    from mien.weights import default_model
+
+    scorer = OnnxScorer(model or default_model(), threads)
+    samples = open_dataset(dataset, root, split)
+    training_keys: set[str] = set()
+    if dataset in ("fer2013", "ferplus") and split not in ("training", "all"):
+        # FERPlus leaves images out, FER2013 has every image that either can learn from.
+        training_keys = {pixel_key(each.image) for each in open_dataset("fer2013", root, "training")}
+    with _progress_bar(len(samples), "evaluate") as (_, advance):
+        report = evaluate_scorer(scorer, samples, scorer.card, training_keys, lambda done, total: advance(done))
+    if json_file:
+        report.write(json_file)
+    if picture:
+        report.draw(picture)
+    print(report.to_markdown())
+
+
+@app.command()
+def train(
+    experiment: Annotated[Path, typer.Argument(help="The experiment file (TOML).")],
+    root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME if not given.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by itself: cuda if any.")] = None,
+) -> None:
+    """Train a network as an experiment file says."""
+    with _train_extra():
+        from mien.training.config import read_experiment
+        from mien.training.loop import train as run
+    from mien.datasets import open_dataset
+
+    wanted = read_experiment(experiment)
+    data = wanted.data
+    folder = out or Path("runs") / wanted.name
+    try:
+        result = run(
+            wanted,
+            open_dataset(data.dataset, root, data.training_split),
+            open_dataset(data.dataset, root, data.selection_split),
+            folder,
+            resume,
+            device,
+        )
+    except KeyboardInterrupt:
+        print(
+            f"\nmien: interrupted; whole epochs are kept in {folder}, go on with --resume",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130) from None
+    best = max(result.history, key=lambda row: row["selection_accuracy"])
+    print(f"best epoch {best['epoch']:.0f}: accuracy {best['selection_accuracy']:.4f}", file=sys.stderr)
+    print(result.best)
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint from mien train.")],
+    out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    name: Annotated[str | None, typer.Option(help="The network's name; the experiment's if not given.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the manifest.")] = "not stated",
+) -> None:
+    """Write a trained network as ONNX, check it against torch, and enter it into manifest.json beside it."""
+    with _train_extra():
+        from mien.export import export_checkpoint
+    difference = export_checkpoint(checkpoint, out, name, licence)
+    print(f"largest difference to torch: {difference:.1e}", file=sys.stderr)
+    print(out)
+
+
+@data_app.command()
+def pack(
+    root: Annotated[Path, typer.Option(help="fer2013.csv with fer2013new.csv beside it, or their folder.")],
+    out: Annotated[Path, typer.Option(help="The parquet file to write.")],
+) -> None:
+    """Pack FER2013 and the FERPlus votes into one parquet file."""
+    from mien.datasets.packing import pack_fer2013
+
+    print(f"{pack_fer2013(root, out)} rows", file=sys.stderr)
+    print(out)
+
+
+@contextlib.contextmanager
+def _train_extra() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"this command needs {error.name}; install it with: pip install 'mien[train]'"
+        ) from error
+
+
+@contextlib.contextmanager
+def _progress_bar(total: int, title: str) -> Iterator[tuple[Callable[[str], Any], Callable[..., None]]]:
+    """A bar on stderr where that is a terminal; gives a function to print results and one to advance."""
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda text: print(text, flush=True), lambda done=None: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=True) as bar:
+        task = bar.add_task(title, total=total)
+
+        def show(text: str) -> None:
+            if sys.stdout.isatty():  # the same terminal: the line must go above the bar
+                console.print(text, markup=False, highlight=False, soft_wrap=True)
+            else:
+                print(text, flush=True)
+
+        def advance(done: int | None = None) -> None:
+            if done is None:
+                bar.advance(task)
+            else:
+                bar.update(task, completed=done)
+
+        yield show, advance

@@ -1,0 +1,213 @@
+"""Honest evaluation: any scorer on any data set gives one report, with intervals and without leaked images."""
+
+import json
+import math
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mien.metrics as metrics
+from mien.datasets import Dataset, as_faces, pixel_key
+from mien.errors import DatasetError
+from mien.expressions import shared_expressions
+from mien.scorer import Scorer
+from mien.weights import ModelCard
+
+RESAMPLES = 1000
+SMALLEST_CLASS = 50
+"""Classes with fewer images carry no claim of their own."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found; `values` is what `mien evaluate --json` writes."""
+
+    values: dict[str, Any]
+
+    def to_json(self) -> str:
+        """The report as a JSON document; undefined measures are null."""
+        return json.dumps(_without_nan(self.values), indent=1) + "\n"
+
+    def write(self, file: Path) -> None:
+        """Write the JSON document, atomically."""
+        temporary = file.with_name(file.name + ".part")
+        temporary.write_text(self.to_json(), encoding="utf-8")
+        os.replace(temporary, file)
+
+    def to_markdown(self) -> str:
+        """The report as a page for people."""
+        values = self.values
+        lines = [
+            f"# {values['model']} on {values['dataset']}, {values['split']}",
+            "",
+            f"{values['protocol']}",
+            "",
+            "| measure | official split | without images of the training split |",
+            "|---|---|---|",
+        ]
+        others = values["without_training_duplicates"]
+        rows = [("images", f"{values['n']}", f"{others['n']}" if others else "-")]
+        rows += [
+            (key.replace("_", " "), _with_interval(values, key), _with_interval(others, key) if others else "-")
+            for key in ("accuracy", "mean_class_accuracy", "macro_f1", "ece")
+        ]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
+        lines += ["", "| class | images | recall | precision | F1 |", "|---|---|---|---|---|"]
+        for name, found in values["per_class"].items():
+            note = "" if found["n"] >= SMALLEST_CLASS else " (too few for a claim)"
+            lines.append(
+                f"| {name} | {found['n']}{note} | {_with_interval(found, 'recall')} | "
+                f"{_with_interval(found, 'precision')} | {found['f1']:.3f} |"
+            )
+        names = values["expressions"]
+        lines += ["", "Confusion: rows are labels, columns answers.", ""]
+        lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+        for name, row in zip(names, values["confusion_matrix"], strict=True):
+            lines.append(f"| {name} | {' | '.join(map(str, row))} |")
+        return "\n".join(lines) + "\n"
+
+    def draw(self, file: Path) -> None:
+        """Write the confusion matrix as a picture (PNG); needs matplotlib."""
+        from mien.plots import draw_confusion_matrix
+
+        title = (
+            f"{self.values['model']} on {self.values['dataset']} {self.values['split']}: "
+            f"accuracy {self.values['accuracy']:.3f}"
+        )
+        matrix = np.array(self.values["confusion_matrix"])
+        draw_confusion_matrix(matrix, self.values["expressions"], title, file)
+
+
+def evaluate(
+    score_faces: Scorer,
+    dataset: Dataset,
+    card: ModelCard,
+    training_keys: Collection[str] = (),
+    show_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Measure a scorer on a data set, one forward pass a face, no test-time augmentation.
+
+    score_faces: from faces uint8 (N, S, S, C) to probabilities (N, K), as `card` describes them.
+    training_keys: pixel keys of the training split; a second set of figures leaves these images out.
+    show_progress: called with the number of faces done and in all.
+
+    Where data set and network have different classes, only those that both have are used: images of other
+    classes are left out, scores renormalised, and the report says so. Raises DatasetError when they
+    share fewer than two.
+    """
+    shared = shared_expressions(dataset.expressions, card.expressions)
+    if len(shared) < 2:
+        raise DatasetError(
+            f"{dataset.name} has the classes {', '.join(dataset.expressions)}, "
+            f"{card.name} has {', '.join(card.expressions)}: expected at least two in common"
+        )
+    columns = [card.expressions.index(name) for name in shared]
+    known = {dataset.expressions.index(name): index for index, name in enumerate(shared)}
+    parts, labels, leaked = [], [], []
+    chunk = 512
+    for start in range(0, len(dataset), chunk):
+        samples = [each for each in dataset[start : start + chunk] if each.label in known]
+        faces, found = as_faces(samples, card.preprocessing)
+        parts.append(score_faces(faces)[:, columns])
+        labels += [known[label] for label in found.tolist()]
+        leaked += [pixel_key(each.image) in training_keys for each in samples]
+        show_progress(min(start + chunk, len(dataset)), len(dataset))
+    scores = np.concatenate(parts)
+    scores = scores / scores.sum(axis=1, keepdims=True)
+    truth, in_training = np.array(labels, np.int64), np.array(leaked, bool)
+    notes = []
+    if set(shared) != set(dataset.expressions) or set(shared) != set(card.expressions):
+        notes.append(f"Only the classes both have: {', '.join(shared)}; scores renormalised.")
+    clean = None
+    if len(training_keys) > 0:
+        clean = _measures(scores[~in_training], truth[~in_training], shared)
+    return Report(
+        {
+            "model": card.name,
+            "dataset": dataset.name,
+            "split": dataset.split,
+            "protocol": " ".join(
+                [
+                    "Official split, one forward pass, no test-time augmentation; "
+                    f"95 % bootstrap intervals ({RESAMPLES} resamples).",
+                    *notes,
+                ]
+            ),
+            **_measures(scores, truth, shared),
+            "without_training_duplicates": clean,
+            "parameters": card.parameters,
+            "model_bytes": card.model_bytes,
+            "preprocessing": card.preprocessing.to_dict(),
+        }
+    )
+
+
+def _measures(scores: NDArray[np.float32], labels: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
+    """All measures of probabilities (N, K) against labels (N,), with their intervals."""
+    predictions = scores.argmax(axis=1)
+    matrix = metrics.confusion_matrix(labels, predictions, len(names))
+    resampled = _bootstrap_matrices(matrix)
+    over_all: dict[str, Any] = {"expressions": list(names), "n": len(labels)}
+    for key, measure in (
+        ("accuracy", metrics.accuracy),
+        ("mean_class_accuracy", metrics.mean_class_accuracy),
+        ("macro_f1", metrics.macro_f1),
+    ):
+        over_all[key] = measure(matrix)
+        over_all[f"{key}_interval"] = _interval([measure(each) for each in resampled])
+    over_all["ece"] = metrics.expected_calibration_error(scores, labels)
+    over_all["ece_interval"] = metrics.bootstrap_interval(
+        lambda drawn: metrics.expected_calibration_error(scores[drawn], labels[drawn]),
+        len(labels),
+        RESAMPLES,
+    )
+    recalls, precisions = metrics.recalls(matrix), metrics.precisions(matrix)
+    f1_scores = metrics.f1_scores(matrix)
+    recall_intervals = np.array([metrics.recalls(each) for each in resampled])
+    precision_intervals = np.array([metrics.precisions(each) for each in resampled])
+    over_all["per_class"] = {
+        name: {
+            "n": int(matrix[index].sum()),
+            "recall": float(recalls[index]),
+            "recall_interval": _interval(recall_intervals[:, index]),
+            "precision": float(precisions[index]),
+            "precision_interval": _interval(precision_intervals[:, index]),
+            "f1": float(f1_scores[index]),
+        }
+        for index, name in enumerate(names)
+    }
+    over_all["confusion_matrix"] = matrix.tolist()
+    return over_all
+
+
+def _bootstrap_matrices(matrix: metrics.Matrix) -> list[metrics.Matrix]:
+    """Confusion matrices of resampled images: drawing images anew is a multinomial draw over the cells."""
+    count = int(matrix.sum())
+    shares = matrix.ravel() / max(1, count)
+    drawn = np.random.default_rng(0).multinomial(count, shares, RESAMPLES)
+    return [each.reshape(matrix.shape) for each in drawn]
+
+
+def _interval(values: Sequence[float] | NDArray[np.float64]) -> list[float]:
+    found = np.asarray(values, np.float64)
+    if np.isnan(found).all():
+        return [math.nan, math.nan]
+    return [float(value) for value in np.nanpercentile(found, [2.5, 97.5])]
+
+
+def _with_interval(values: dict[str, Any], key: str) -> str:
+    low, high = values[f"{key}_interval"]
+    return f"{values[key]:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

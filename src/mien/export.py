@@ -1,0 +1,138 @@
+"""From a torch checkpoint to an ONNX file that is complete alone: export, parity check, manifest entry."""
+
+import hashlib
+import json
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mien.errors import ModelError
+from mien.models import NETWORKS, Classifier
+from mien.preprocessing import ImageArray, Preprocessing
+from mien.scorer import OnnxScorer
+from mien.training.checkpoint import Checkpoint, load_checkpoint
+from mien.training.torch_scorer import TorchScorer, deployable_network
+from mien.weights import METADATA_KEY, ModelCard
+
+TOLERANCE = 1e-4
+OPSET = 20
+
+
+class _LogitsAndFeatures(nn.Module):
+    """A classifier with both outputs."""
+
+    def __init__(self, network: Classifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.network.forward_features(faces)
+        return self.network.classify(features), features
+
+
+def export_checkpoint(file: Path, out: Path, name: str | None, licence: str) -> float:
+    """Write the averaged network of a checkpoint as ONNX and its entry into `manifest.json` beside it.
+
+    name: the network's name in the manifest; that of the experiment if None.
+    Returns the largest difference of logits to torch over 64 faces. Raises CheckpointError for a damaged
+    checkpoint, ModelError when the difference exceeds 1e-4; then nothing is written.
+    """
+    checkpoint = load_checkpoint(file)
+    network = deployable_network(checkpoint)
+    card = make_card(checkpoint, network, name, licence)
+    encoded = to_onnx(network, card)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(out.name + ".part")
+    temporary.write_bytes(encoded)
+    difference = parity(network, temporary, drawn_faces(card.preprocessing))
+    if difference > TOLERANCE:
+        temporary.unlink()
+        raise ModelError(f"{file}: expected ONNX Runtime within {TOLERANCE} of torch, found {difference:.1e}")
+    os.replace(temporary, out)
+    enter_into_manifest(out, encoded, card)
+    return difference
+
+
+def make_card(checkpoint: Checkpoint, network: Classifier, name: str | None, licence: str) -> ModelCard:
+    """What the manifest says of a checkpoint's network; scores are those its epoch was selected by."""
+    facts = checkpoint.facts
+    data, last = facts["experiment"]["data"], facts["history"][-1]
+    selection = f"{data['dataset']} {data['selection_split']}"
+    return ModelCard(
+        name=name or facts["experiment"]["name"],
+        expressions=tuple(facts["expressions"]),
+        preprocessing=Preprocessing.from_dict(facts["preprocessing"]),
+        dataset=f"{data['dataset']} {data['training_split']}",
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        scores={f"{selection} accuracy": round(last["selection_accuracy"], 6)},
+        licence=licence,
+        paper=NETWORKS[facts["network"]].paper,
+    )
+
+
+def to_onnx(network: Classifier, card: ModelCard) -> bytes:
+    """The network as an ONNX file: input `faces` (N, C, S, S), outputs `logits` (N, K) and `features` (N, D)."""
+    values = card.preprocessing
+    example = torch.zeros(2, values.channels, values.size_px, values.size_px)
+    # The exporter warns of its own deprecations, and of torchvision, which is not needed.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _LogitsAndFeatures(network).eval(),
+            (example,),
+            input_names=["faces"],
+            output_names=["logits", "features"],
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("faces_count")},),
+            verbose=False,
+        )
+    if program is None:
+        raise ModelError(f"{card.name}: the exporter gave no program")
+    model = program.model_proto
+    for described in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
+        described.ClearField("metadata_props")  # torch's stack traces: a tenth of the file
+        described.ClearField("doc_string")
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, json.dumps(card.to_dict())
+    encoded: bytes = model.SerializeToString()
+    return encoded
+
+
+def parity(network: Classifier, onnx_file: Path, faces: ImageArray) -> float:
+    """Largest absolute difference of logits between torch and ONNX Runtime over faces uint8 (N, S, S, C)."""
+    scorer = OnnxScorer(str(onnx_file))
+    expected = TorchScorer(network, scorer.card.preprocessing).logits(faces)
+    return float(np.abs(scorer.logits_and_features(faces)[0] - expected).max())
+
+
+def drawn_faces(preprocessing: Preprocessing, count: int = 64) -> ImageArray:
+    """Random smooth pictures uint8 (count, S, S, C), whose statistics are closer to faces than noise."""
+    generator = np.random.default_rng(0)
+    coarse = generator.uniform(0, 255, (count, 6, 6, preprocessing.channels))
+    repeats = -(-preprocessing.size_px // 6)
+    fine = coarse.repeat(repeats, axis=1).repeat(repeats, axis=2)
+    return fine[:, : preprocessing.size_px, : preprocessing.size_px].astype(np.uint8)
+
+
+def enter_into_manifest(onnx_file: Path, encoded: bytes, card: ModelCard) -> None:
+    """Add or replace a network's entry in the `manifest.json` of its folder."""
+    file = onnx_file.parent / "manifest.json"
+    manifest: dict[str, Any] = {"default": card.name, "models": {}}
+    if file.exists():
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    manifest["models"][card.name] = {
+        "file": onnx_file.name,
+        "sha256": hashlib.sha256(encoded).hexdigest(),
+        **card.to_dict(),
+    }
+    temporary = file.with_name(file.name + ".part")
+    temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, file)

@@ -1,0 +1,107 @@
+"""Where the results of `mien predict` go: text, JSON lines, a csv file, annotated copies."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from mien.drawing import draw_faces
+from mien.preprocessing import ImageArray
+from mien.results import Face
+from mien.sources import Source
+
+COLUMNS = (
+    *("source", "width", "height", "face", "x0", "y0", "x1", "y1"),
+    *("detection_score", "expression"),
+)
+"""Columns of the csv file, before a score for each expression and the error."""
+WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def to_record(name: str, image: ImageArray, faces: Sequence[Face]) -> dict[str, Any]:
+    """The JSON object of a picture that was read."""
+    height, width = image.shape[:2]
+    return {
+        "source": name,
+        "width": width,
+        "height": height,
+        "faces": [face.to_dict() for face in faces],
+    }
+
+
+def to_text(record: dict[str, Any]) -> str:
+    """A record for people: a line for the picture and one for each face."""
+    if "error" in record:
+        return f"error: {record['error']}"
+    faces = record["faces"]
+    count = {0: "no face", 1: "1 face"}.get(len(faces), f"{len(faces)} faces")
+    lines = [f"{record['source']}  {record['width']}x{record['height']}  {count}"]
+    for face in faces:
+        best = list(face["scores"].items())[:3]
+        x0, y0, x1, y1 = (round(value) for value in face["box_xyxy"])
+        shares = "  ".join(f"{name} {score:.0%}" for name, score in best)
+        lines.append(f"  {shares}  at ({x0}, {y0})-({x1}, {y1})")
+    return "\n".join(lines)
+
+
+def to_json(record: dict[str, Any]) -> str:
+    """A record as one line of JSON."""
+    return json.dumps(record, ensure_ascii=False)
+
+
+class CsvFile:
+    """A csv file with a row for each face; pictures without faces or with an error have one row too.
+
+    Rows are written as they come, so that an interruption loses nothing.
+    """
+
+    def __init__(self, file: Path, expressions: Sequence[str]) -> None:
+        self._expressions = expressions
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = file.open("w", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._stream)
+        self._writer.writerow([*COLUMNS, *expressions, "error"])
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Append the rows of a record."""
+        blank = [""] * (6 + 1 + len(self._expressions))
+        start = [record["source"], record.get("width", ""), record.get("height", "")]
+        if not record.get("faces"):
+            self._writer.writerow([*start, *blank, record.get("error", "")])
+        for index, face in enumerate(record.get("faces", [])):
+            scores = [face["scores"][name] for name in self._expressions]
+            self._writer.writerow(
+                [*start, index, *face["box_xyxy"], face["detection_score"], face["expression"], *scores, ""]
+            )
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+class AnnotatedCopies:
+    """A folder of copies with boxes and charts; names are kept, and made distinct where two would collide."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._used: set[Path] = set()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, source: Source, image: ImageArray, faces: Sequence[Face]) -> Path:
+        """Write the annotated copy of a picture and return its path."""
+        relative = source.relative
+        if relative.suffix.lower() not in WRITABLE_SUFFIXES:
+            relative = relative.with_name(relative.name + ".png")
+        candidate, number = relative, 2
+        while candidate in self._used:
+            candidate = relative.with_stem(f"{relative.stem}-{number}")
+            number += 1
+        self._used.add(candidate)
+        file = self._folder / candidate
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw_faces(image, faces)).save(file, quality=92)
+        return file

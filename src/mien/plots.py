@@ -1,0 +1,66 @@
+"""Pictures of trainings and evaluations, by matplotlib (the `train` extra)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import MissingExtraError
+
+try:
+    from matplotlib.figure import Figure
+except ImportError as error:
+    raise MissingExtraError(
+        "pictures of curves and confusion matrices need matplotlib; install it with: pip install 'mien[train]'"
+    ) from error
+
+
+def draw_curves(history: list[dict[str, float]], title: str, file: Path) -> None:
+    """Write the curves of a training's log as a PNG."""
+    epochs = [row["epoch"] for row in history]
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure.suptitle(title)
+    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for part in ("training", "selection"):
+            axes.plot(epochs, [row[f"{part}_{quantity}"] for row in history], label=part)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(quantity)
+        axes.grid(alpha=0.3)
+    best = max(history, key=lambda row: row["selection_accuracy"])
+    axes.plot(best["epoch"], best["selection_accuracy"], "o", color="black")
+    axes.annotate(
+        f"{best['selection_accuracy']:.4f}",
+        (best["epoch"], best["selection_accuracy"]),
+        textcoords="offset points",
+        xytext=(0, 6),
+        ha="center",
+    )
+    axes.legend()
+    figure.savefig(file, dpi=120)
+
+
+def draw_confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str], title: str, file: Path) -> None:
+    """Write a confusion matrix (K, K) as a PNG: shades are shares of the true class, numbers are counts."""
+    shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
+    side = 2.5 + 0.75 * len(names)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_title(title, fontsize=10)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("label")
+    for row in range(len(names)):
+        for column in range(len(names)):
+            axes.text(
+                column,
+                row,
+                f"{matrix[row, column]}\n{shares[row, column]:.0%}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if shares[row, column] > 0.5 else "black",
+            )
+    figure.savefig(file, dpi=120)

@@ -1,0 +1,44 @@
+"""What recognition gives: one checked, immutable record a face."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in a picture and what it expresses."""
+
+    box_xyxy: tuple[float, float, float, float]
+    """Left, top, right, bottom in float pixels of the picture; may reach over its edge."""
+    detection_score: float
+    """How sure the detector is, 0 to 1."""
+    scores: Mapping[str, float]
+    """The probability of each expression; they sum to 1."""
+
+    def __post_init__(self) -> None:
+        x0, y0, x1, y1 = self.box_xyxy
+        if not (x0 < x1 and y0 < y1 and all(map(math.isfinite, self.box_xyxy))):
+            raise ValueError(f"box_xyxy needs x0 < x1 and y0 < y1, not {self.box_xyxy}")
+        if not 0 <= self.detection_score <= 1:
+            raise ValueError(f"detection_score must lie in 0 to 1, not {self.detection_score}")
+        if not self.scores or abs(sum(self.scores.values()) - 1) > 1e-3:
+            raise ValueError(f"scores must be probabilities that sum to 1, not {dict(self.scores)}")
+        object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
+
+    @property
+    def expression(self) -> str:
+        """The most probable expression."""
+        return max(self.scores, key=lambda name: self.scores[name])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain values, ready for JSON; scores with the most probable first."""
+        ordered = sorted(self.scores.items(), key=lambda item: -item[1])
+        return {
+            "box_xyxy": [round(value, 2) for value in self.box_xyxy],
+            "detection_score": round(self.detection_score, 4),
+            "expression": self.expression,
+            "scores": {name: round(score, 6) for name, score in ordered},
+        }

@@ -1,0 +1,113 @@
+"""The packaged networks and their manifest; also networks in ONNX files of one's own.
+
+The manifest entry of a network also stands in the ONNX file itself, so that a file is complete alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.errors import ModelError
+from mien.preprocessing import Preprocessing
+
+FOLDER = Path(__file__).parent
+MANIFEST = FOLDER / "manifest.json"
+METADATA_KEY = "mien"
+"""Key of the manifest entry in an ONNX file's metadata."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of a network."""
+
+    name: str
+    expressions: tuple[str, ...]
+    """The classes, in the order of the network's outputs."""
+    preprocessing: Preprocessing
+    dataset: str
+    """What it learned from."""
+    parameters: int
+    """All parameters of the deployed network."""
+    scores: Mapping[str, float]
+    """Measured results by name, such as "fer2013 public_test accuracy"."""
+    licence: str
+    paper: str
+    model_bytes: int = 0
+    """Size of the ONNX file."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry as it stands in the manifest and in the ONNX file."""
+        return {
+            "name": self.name,
+            "expressions": list(self.expressions),
+            "preprocessing": self.preprocessing.to_dict(),
+            "dataset": self.dataset,
+            "parameters": self.parameters,
+            "scores": dict(self.scores),
+            "licence": self.licence,
+            "paper": self.paper,
+        }
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any], model_bytes: int, source: str) -> "ModelCard":
+        """The inverse of `to_dict`; ModelError names what is missing."""
+        try:
+            return cls(
+                name=entry["name"],
+                expressions=tuple(entry["expressions"]),
+                preprocessing=Preprocessing.from_dict(entry["preprocessing"]),
+                dataset=entry["dataset"],
+                parameters=entry["parameters"],
+                scores=entry["scores"],
+                licence=entry["licence"],
+                paper=entry["paper"],
+                model_bytes=model_bytes,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{source}: expected a complete manifest entry, missing {error}") from error
+
+
+def list_models() -> list[ModelCard]:
+    """The packaged networks, the default first."""
+    manifest = _manifest()
+    entries: dict[str, dict[str, Any]] = manifest["models"]
+    names = sorted(entries, key=lambda name: (name != manifest["default"], name))
+    return [
+        ModelCard.from_dict(entries[name], (FOLDER / entries[name]["file"]).stat().st_size, str(MANIFEST))
+        for name in names
+    ]
+
+
+def default_model() -> str:
+    """The name of the network that is used when none is named."""
+    name: str = _manifest()["default"]
+    return name
+
+
+def read_model(model: str) -> bytes:
+    """The ONNX file of a packaged network, by name, or a file of one's own, by path.
+
+    Raises ModelError when there is none such, or the packaged file is damaged.
+    """
+    entries = _manifest()["models"]
+    if model not in entries:
+        path = Path(model)
+        if path.is_file():
+            return path.read_bytes()
+        raise ModelError(
+            f"unknown model {model!r}; packaged are {', '.join(sorted(entries))}, or give the path of an ONNX file"
+        )
+    file: Path = FOLDER / entries[model]["file"]
+    encoded: bytes = file.read_bytes()
+    expected, found = entries[model]["sha256"], hashlib.sha256(encoded).hexdigest()
+    if found != expected:
+        raise ModelError(f"{file}: expected sha256 {expected[:12]}, found {found[:12]}; install mien again")
+    return encoded
+
+
+def _manifest() -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    return manifest
