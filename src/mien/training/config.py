@@ -178,7 +178,7 @@ def experiment_from_dict(values: dict[str, Any], source: str) -> Experiment:
     try:
         return _ADAPTER.validate_python(values)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda each: each["type"] != "unexpected_keyword_argument")
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "unexpected_keyword_argument":
             raise ExperimentError(f"{source}: unknown key {key!r}") from error

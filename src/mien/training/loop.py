@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import platform
+import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -199,8 +200,10 @@ def train(
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     state = Training(experiment, training, selection, torch.device(chosen))
     last = out / LAST
-    if resume:
+    if resume and last.exists():
         state.resume(load_checkpoint(last), str(last))
+    elif resume:
+        print(f"{last}: no checkpoint yet, training starts from the beginning", file=sys.stderr)
     elif last.exists():
         raise CheckpointError(
             f"{last}: holds a training of {load_checkpoint(last).facts['epoch']} epochs; "

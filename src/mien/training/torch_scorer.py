@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mien.errors import CheckpointError
 from mien.models import Classifier, build_network
 from mien.preprocessing import ImageArray, Preprocessing, to_network_input
 from mien.scorer import softmax
@@ -36,7 +37,7 @@ class TorchScorer:
 
 
 def deployable_network(checkpoint: Checkpoint) -> Classifier:
-    """The averaged network of a checkpoint, in evaluation mode."""
+    """The averaged network of a checkpoint, in evaluation mode; CheckpointError where weights do not fit."""
     facts = checkpoint.facts
     network = build_network(
         facts["network"],
@@ -44,8 +45,13 @@ def deployable_network(checkpoint: Checkpoint) -> Classifier:
         facts["preprocessing"]["channels"],
         facts["network_options"],
     )
-    missing = network.load_state_dict(checkpoint.part("average"), strict=False)
-    unexpected = [name for name in missing.missing_keys if not name.endswith("num_batches_tracked")]
-    if unexpected or missing.unexpected_keys:
-        raise ValueError(f"weights do not fit {facts['network']}: {unexpected[:3]}")
+    try:
+        found = network.load_state_dict(checkpoint.part("average"), strict=False)
+    except RuntimeError as error:  # shapes differ
+        raise CheckpointError(f"weights do not fit {facts['network']}: {str(error).splitlines()[-1]}") from error
+    missing = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
+    if missing or found.unexpected_keys:
+        raise CheckpointError(
+            f"weights do not fit {facts['network']}: {len(missing)} missing, {len(found.unexpected_keys)} unknown"
+        )
     return network.eval()

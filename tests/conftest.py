@@ -1,0 +1,69 @@
+"""Shared fixtures: drawn faces and data sets in the layouts people hold, and the real data where it is present."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[1]
+EXAMPLES = REPOSITORY / "examples"
+SHARED_DATA = Path(os.environ.get("MIEN_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+@pytest.fixture
+def examples() -> Path:
+    return EXAMPLES
+
+
+@pytest.fixture(scope="session")
+def fer2013_parquet() -> Path:
+    file = SHARED_DATA / "fer2013.parquet"
+    if not file.is_file():
+        pytest.skip(f"needs {file}")
+    return file
+
+
+def drawn_face(label: int, seed: int) -> NDArray[np.uint8]:
+    """A grey 48x48 picture whose bright quarter tells the label: learnable in seconds."""
+    generator = np.random.default_rng(seed)
+    image = generator.integers(0, 90, (48, 48)).astype(np.uint8)
+    row, column = divmod(label % 9, 3)
+    image[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] += 140
+    return image
+
+
+def write_fer2013_csv(file: Path, rows: list[tuple[int, str, NDArray[np.uint8]]]) -> None:
+    """Rows (emotion, usage, image) in the layout of Kaggle's fer2013.csv."""
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["emotion", "pixels", "Usage"])
+        for emotion, usage, image in rows:
+            writer.writerow([emotion, " ".join(map(str, image.ravel())), usage])
+
+
+def write_votes_csv(file: Path, rows: list[tuple[str, list[int]]]) -> None:
+    """Rows (usage, ten votes) in the layout of fer2013new.csv."""
+    names = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["Usage", "Image name", *names.split(",")])
+        for index, (usage, votes) in enumerate(rows):
+            writer.writerow([usage, f"fer{index:07d}.png", *votes])
+
+
+@pytest.fixture(scope="session")
+def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three drawn classes in two splits, 32 and 12 pictures each."""
+    root = tmp_path_factory.mktemp("folders")
+    for split, count in (("training", 32), ("public_test", 12)):
+        for label, name in enumerate(("happy", "neutral", "sad")):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                seed = index + 1000 * label + (100_000 if split == "training" else 0)
+                Image.fromarray(drawn_face(label * 4, seed)).save(folder / f"{index}.png")
+    return root

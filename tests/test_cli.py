@@ -1,0 +1,206 @@
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_fer2013_csv
+from PIL import Image
+
+import mien
+
+
+def run(*arguments: object, stdin: bytes | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "mien", *map(str, arguments)], input=stdin, capture_output=True, timeout=120, cwd=cwd
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def size_of(file: Path) -> tuple[int, int]:
+    with Image.open(file) as image:
+        return image.size
+
+
+@pytest.fixture
+def troubled_folder(tmp_path: Path, examples: Path) -> Path:
+    """A good photograph among everything that can be wrong with a file."""
+    whole = (examples / "eileen-collins.jpg").read_bytes()
+    (tmp_path / "a-good.jpg").write_bytes(whole)
+    (tmp_path / "b-empty.png").touch()
+    (tmp_path / "c-text.jpg").write_text("no photograph")
+    (tmp_path / "d-truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    stream = io.BytesIO()
+    Image.open(io.BytesIO(whole)).save(stream, "WEBP")
+    (tmp_path / "e-truncated.webp").write_bytes(stream.getvalue()[:2000])
+    Image.new("RGB", (1, 1)).save(tmp_path / "f-one-pixel.bmp")
+    (tmp_path / "notes.txt").write_text("not an image, and not named like one")
+    return tmp_path
+
+
+def test_json_lines_with_errors_in_their_places(troubled_folder: Path) -> None:
+    done = run("predict", troubled_folder, "nowhere.jpg", "--json")
+    assert done.returncode == 1
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    names = [Path(record["source"]).name[0] for record in records]
+    assert names == ["a", "b", "c", "d", "e", "f", "n"]
+    good, *broken, one_pixel, missing = records
+    assert (good["width"], good["height"]) == (512, 512)
+    (face,) = good["faces"]
+    assert face["expression"] == "happiness"
+    assert list(face["scores"].values()) == sorted(face["scores"].values(), reverse=True)
+    assert len(face["box_xyxy"]) == 4
+    assert one_pixel["faces"] == []
+    expectations = ["found an empty file", "found something else", "found a damaged one", "expected a", "no such file"]
+    for record, expectation in zip([*broken, missing], expectations, strict=True):
+        assert set(record) == {"source", "error"}
+        assert expectation in record["error"]
+        assert record["source"] in record["error"]
+    assert done.stderr.count("\n") == 5
+
+
+def test_text_csv_and_copies(troubled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    out = tmp_path_factory.mktemp("out")
+    done = run("predict", troubled_folder, "--csv", out / "deep" / "faces.csv", "--out", out / "copies")
+    assert done.returncode == 1
+    assert "a-good.jpg  512x512  1 face\n  happiness" in done.stdout
+    assert "f-one-pixel.bmp  1x1  no face" in done.stdout
+    with (out / "deep" / "faces.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 6
+    assert rows[0]["expression"] == "happiness"
+    assert sum(float(rows[0][name]) for name in mien.Recognizer().expressions) == pytest.approx(1, abs=1e-4)
+    assert "empty file" in rows[1]["error"]
+    assert rows[5]["expression"] == rows[5]["error"] == ""
+    assert sorted(file.name for file in (out / "copies").iterdir()) == ["a-good.jpg", "f-one-pixel.bmp.png"]
+    assert size_of(out / "copies" / "a-good.jpg") == (512, 512)
+
+
+def test_copies_of_equal_names_are_kept_apart(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder / "deep").mkdir(parents=True)
+        Image.new("RGB", (64, 75)).save(tmp_path / folder / "deep" / "x.png")
+    done = run("predict", "one", "two", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = sorted(str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*.png"))
+    assert found == ["deep/x-2.png", "deep/x.png"]
+
+
+def test_stdin_and_globs(examples: Path) -> None:
+    done = run("predict", "-", "--json", stdin=(examples / "grace-hopper.jpg").read_bytes())
+    assert json.loads(done.stdout)["source"] == "-"
+    assert len(json.loads(done.stdout)["faces"]) == 1
+    done = run("predict", "*-*.jpg", "--json", cwd=examples)
+    assert [json.loads(line)["source"] for line in done.stdout.splitlines()] == [
+        "eileen-collins.jpg",
+        "grace-hopper.jpg",
+        "two-people.jpg",
+    ]
+    done = run("predict", "none*.jpg", "--json", cwd=examples)
+    assert done.returncode == 1
+    assert "expected files that match, found none" in json.loads(done.stdout)["error"]
+
+
+def test_examples_give_what_they_are_said_to_give(examples: Path) -> None:
+    done = run("predict", "examples/*.jpg", "--json", cwd=examples.parent)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    expected = json.loads((examples / "expected.json").read_text())
+    assert [record["source"] for record in found] == [record["source"] for record in expected]
+    for record, wanted in zip(found, expected, strict=True):
+        assert [face["expression"] for face in record["faces"]] == [face["expression"] for face in wanted["faces"]]
+        for face, other in zip(record["faces"], wanted["faces"], strict=True):
+            assert face["box_xyxy"] == pytest.approx(other["box_xyxy"], abs=4)
+
+
+def test_crops_with_the_whole_image_as_face(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((48, 48), np.uint8)).save(tmp_path / "crop.png")
+    done = run("predict", tmp_path / "crop.png", "--detector", "whole-image", "--json", "--threads", "1")
+    (face,) = json.loads(done.stdout)["faces"]
+    assert face["box_xyxy"] == [0, 0, 48, 48]
+
+
+def one_line_error(*arguments: object) -> str:
+    done = run(*arguments)
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("mien: ")
+    return done.stderr
+
+
+def test_errors_are_one_line(tmp_path: Path, examples: Path) -> None:
+    photo = examples / "grace-hopper.jpg"
+    assert "unknown model 'resnet'; packaged are rlr-cnet" in one_line_error("predict", photo, "--model", "resnet")
+    assert "unknown detector 'x'; known: haar, whole-image" in one_line_error("predict", photo, "--detector", "x")
+    wanted = ("evaluate", "--root", tmp_path, "--split", "training", "--dataset")
+    assert "unknown data set 'fer'; known: fer2013" in one_line_error(*wanted, "fer")
+    assert "expected fer2013.csv" in one_line_error(*wanted, "fer2013")
+    write_fer2013_csv(tmp_path / "fer2013.csv", [(0, "Training", np.zeros((40, 48), np.uint8))])
+    message = one_line_error(*wanted, "fer2013")
+    assert "fer2013.csv: row 0: expected 2304 pixel values, found 1920" in message
+    experiment = tmp_path / "x.toml"
+    experiment.write_text("name = 'x'\ncolour = 3\n")
+    assert "x.toml: unknown key 'colour'" in one_line_error("train", experiment, "--root", tmp_path)
+    (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
+    message = one_line_error("export", tmp_path / "bad.safetensors", "--out", tmp_path / "x.onnx")
+    assert "expected a checkpoint of mien" in message
+
+
+def test_a_folder_without_images(tmp_path: Path) -> None:
+    done = run("predict", tmp_path)
+    assert done.returncode == 1
+    assert "expected a folder with images" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_models_and_version() -> None:
+    assert run("--version").stdout.strip() == mien.__version__
+    listed = run("models").stdout
+    assert "rlr-cnet  1,030,587 parameters" in listed
+    assert "public_test accuracy: 0." in listed
+
+
+def test_a_reader_that_leaves_early_is_no_error(examples: Path) -> None:
+    command = f"{sys.executable} -m mien predict {examples}/*.jpg {examples}/*.jpg --json | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, text=True)
+    assert done.stdout.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_without_the_train_extra_training_says_so(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; sys.argv = ['mien', 'train', 'x.toml', '--root', '.']\n"
+    code += "from mien.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "mien: this command needs torch; install it with: pip install 'mien[train]'\n"
+
+
+def test_pack_and_evaluate_agree_with_the_csv(tmp_path: Path) -> None:
+    from conftest import drawn_face, write_votes_csv
+
+    usages = ["Training", "Training", *["PublicTest"] * 6]
+    faces = [drawn_face(index % 7, index) for index in range(7)] + [drawn_face(0, 0)]
+    write_fer2013_csv(
+        tmp_path / "fer2013.csv", [(i % 7, u, f) for i, (u, f) in enumerate(zip(usages, faces, strict=True))]
+    )
+    write_votes_csv(tmp_path / "fer2013new.csv", [(u, [0, 0, 9, 1, 0, 0, 0, 0, 0, 0]) for u in usages])
+    packed = tmp_path / "packed.parquet"
+    done = run("data", "pack", "--root", tmp_path, "--out", packed)
+    assert done.stdout.strip() == str(packed)
+    reports = []
+    for dataset in ("fer2013", "ferplus"):
+        for root in (tmp_path / "fer2013.csv", packed):
+            out = tmp_path / "report.json"
+            wanted = ("evaluate", "--dataset", dataset, "--root", root, "--split", "public_test", "--json", out)
+            done = run(*wanted, "--picture", tmp_path / "matrix.png")
+            assert done.returncode == 0, done.stderr
+            reports.append(json.loads(out.read_text()))
+            assert size_of(tmp_path / "matrix.png")[0] > 300
+    assert reports[0] == reports[1]
+    assert reports[2] == reports[3]
+    assert reports[0]["n"] == 6
+    assert reports[0]["without_training_duplicates"]["n"] == 5
+    assert "# rlr-cnet on ferplus, public_test" in done.stdout

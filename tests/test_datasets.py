@@ -1,0 +1,190 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import drawn_face, write_fer2013_csv, write_votes_csv
+from PIL import Image
+
+from mien.datasets import open_dataset, pixel_key
+from mien.datasets.ferplus import majority_labels
+from mien.datasets.packing import pack_fer2013
+from mien.errors import DatasetError
+from mien.expressions import BASIC_7, FERPLUS_8, FERPLUS_VOTES, canonical_expression
+
+USAGES = ["Training", "Training", "PublicTest", "PrivateTest", "Training"]
+VOTES = [
+    [10, 0, 0, 0, 0, 0, 0, 0, 0, 0],  # neutral
+    [0, 0, 0, 1, 6, 1, 0, 0, 2, 0],  # anger, 6 of 8
+    [0, 0, 4, 0, 0, 0, 4, 0, 2, 0],  # no majority
+    [0, 0, 0, 0, 0, 0, 0, 9, 1, 0],  # contempt
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 10],  # not a face
+]
+
+
+@pytest.fixture
+def kaggle(tmp_path: Path) -> Path:
+    images = [drawn_face(index, index) for index in range(4)] + [np.zeros((48, 48), np.uint8)]
+    write_fer2013_csv(
+        tmp_path / "fer2013.csv", [(i, u, image) for i, (u, image) in enumerate(zip(USAGES, images, strict=True))]
+    )
+    write_votes_csv(tmp_path / "fer2013new.csv", list(zip(USAGES, VOTES, strict=True)))
+    return tmp_path
+
+
+def test_kaggle_csv_by_file_and_by_folder(kaggle: Path) -> None:
+    for root in (kaggle, kaggle / "fer2013.csv"):
+        training = open_dataset("fer2013", root, "training")
+        assert [sample.label for sample in training] == [0, 1, 4]
+        assert training.expressions == BASIC_7
+        assert (training[1].image[:, :, 0] == drawn_face(1, 1)).all()
+        assert training[-1].source == "row 4"
+        assert len(open_dataset("fer2013", root, "private_test")) == 1
+        assert len(open_dataset("fer2013", root, "all")) == 5
+        with pytest.raises(IndexError, match="has 3 samples, no index 3"):
+            training[3]
+
+
+def test_icml_csv_has_its_columns_in_another_order(kaggle: Path) -> None:
+    lines = (kaggle / "fer2013.csv").read_text().splitlines()
+    swapped = ["emotion, Usage, pixels"]
+    swapped += [f"{e},{u},{p}" for e, p, u in (line.split(",") for line in lines[1:])]
+    (kaggle / "fer2013.csv").unlink()
+    (kaggle / "icml_face_data.csv").write_text("\n".join(swapped))
+    assert [sample.label for sample in open_dataset("fer2013", kaggle, "training")] == [0, 1, 4]
+
+
+def test_ferplus_reads_the_votes_beside_the_csv(kaggle: Path) -> None:
+    everything = open_dataset("ferplus", kaggle, "all")
+    assert [FERPLUS_8[sample.label] for sample in everything] == ["neutral", "anger", "contempt"]
+    assert [sample.source for sample in everything] == ["row 0", "row 1", "row 3"]
+    (kaggle / "fer2013new.csv").unlink()
+    with pytest.raises(DatasetError, match=r"fer2013new\.csv: expected the FERPlus votes"):
+        open_dataset("ferplus", kaggle, "all")
+
+
+def test_majority_rule() -> None:
+    votes = np.array([*VOTES, [1] * 10, [5, 5, 0, 0, 0, 0, 0, 0, 0, 0], [2, 1, 1, 1, 1, 1, 1, 1, 1, 0]], np.int8)
+    names = [FERPLUS_8[label] if label >= 0 else None for label in majority_labels(votes)]
+    assert names == ["neutral", "anger", None, "contempt", None, None, None, "neutral"]
+
+
+def test_packing_loses_nothing(kaggle: Path) -> None:
+    out = kaggle / "packed.parquet"
+    assert pack_fer2013(kaggle, out) == 5
+    for name in ("fer2013", "ferplus"):
+        before, after = open_dataset(name, kaggle, "all"), open_dataset(name, out, "all")
+        assert len(before) == len(after)
+        for expected, found in zip(before, after, strict=True):
+            assert expected.label == found.label
+            assert expected.source == found.source
+            assert (expected.image == found.image).all()
+
+
+def test_packing_writes_the_schema_of_the_shared_file(kaggle: Path, fer2013_parquet: Path) -> None:
+    from pyarrow import parquet
+
+    pack_fer2013(kaggle, kaggle / "packed.parquet")
+    assert parquet.read_schema(kaggle / "packed.parquet").equals(parquet.read_schema(fer2013_parquet))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("3,1 2 3,Training", "row 5: expected 2304 pixel values, found 3"),
+        ("9,1 2 3,Training", "row 5: expected an emotion from 0 to 6, found '9'"),
+        ("3,1 2 3", "row 5: expected 3 columns, found 2"),
+        ("3,1 2 3,Test", "row 5: expected a usage of Training, PublicTest, PrivateTest, found 'Test'"),
+        (f"3,{'256 ' * 2304},Training", "row 5: expected pixel values from 0 to 255"),
+        (f"3,{'x ' * 2304},Training", "row 5: expected pixel values from 0 to 255"),
+    ],
+)
+def test_damaged_rows_are_named(kaggle: Path, line: str, message: str) -> None:
+    with (kaggle / "fer2013.csv").open("a") as stream:
+        stream.write(line + "\n")
+    with pytest.raises(DatasetError, match=rf"fer2013\.csv: {message}"):
+        open_dataset("fer2013", kaggle, "training")
+
+
+def test_wrong_roots_and_names(kaggle: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="unknown data set 'fer'; known: fer2013, ferplus, folder"):
+        open_dataset("fer", kaggle, "training")
+    with pytest.raises(DatasetError, match="unknown split 'test'; known: training"):
+        open_dataset("fer2013", kaggle, "test")
+    with pytest.raises(DatasetError, match="found nothing"):
+        open_dataset("fer2013", tmp_path / "nowhere", "training")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(DatasetError, match=r"expected fer2013\.csv, icml_face_data\.csv or fer2013\.parquet"):
+        open_dataset("fer2013", tmp_path / "other", "training")
+    (tmp_path / "other" / "fer2013.csv").write_bytes(b"\xff\xfe\x00rubbish")
+    with pytest.raises(DatasetError, match="expected"):
+        open_dataset("fer2013", tmp_path / "other", "training")
+    (tmp_path / "bad.parquet").write_bytes(b"rubbish")
+    with pytest.raises(DatasetError, match="expected the packed parquet"):
+        open_dataset("fer2013", tmp_path / "bad.parquet", "training")
+
+
+def test_folder_in_the_order_of_mien(class_folders: Path) -> None:
+    training = open_dataset("folder", class_folders, "training")
+    assert training.expressions == ("happiness", "sadness", "neutral")
+    assert len(training) == 96
+    assert training[0].label == 0
+    with pytest.raises(DatasetError, match="expected a folder 'test' for this split, found public_test, training"):
+        open_dataset("folder", class_folders, "test")
+
+
+def test_folder_with_own_classes(tmp_path: Path) -> None:
+    for name in ("wink", "Bored"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (30, 20)).save(tmp_path / name / "1.JPG")
+    everything = open_dataset("folder", tmp_path, "all")
+    assert everything.expressions == ("bored", "wink")
+    assert everything[1].image.shape == (20, 30, 3)
+    (tmp_path / "wink" / "1.JPG").unlink()
+    with pytest.raises(DatasetError, match="expected at least two classes, found bored"):
+        open_dataset("folder", tmp_path, "all")
+    (tmp_path / "Bored" / "1.JPG").unlink()
+    with pytest.raises(DatasetError, match="expected folders of pictures"):
+        open_dataset("folder", tmp_path, "all")
+
+
+def test_pixel_key_sees_through_equal_channels() -> None:
+    grey = drawn_face(1, 1)[:, :, None]
+    assert pixel_key(grey) == pixel_key(np.repeat(grey, 3, axis=2))
+    changed = grey.copy()
+    changed[0, 0] ^= 1
+    assert pixel_key(grey) != pixel_key(changed)
+    assert pixel_key(np.zeros((2, 8, 1), np.uint8)) != pixel_key(np.zeros((4, 4, 1), np.uint8))
+
+
+def test_names_people_use() -> None:
+    assert canonical_expression(" Happy ") == "happiness"
+    assert canonical_expression("Contempt") == "contempt"
+    assert canonical_expression("bored") == "bored"
+    assert FERPLUS_8[:7] == BASIC_7
+    assert set(FERPLUS_8) | {"unknown", "nf"} == set(FERPLUS_VOTES)
+
+
+def test_counts_of_the_real_data(fer2013_parquet: Path) -> None:
+    training = open_dataset("fer2013", fer2013_parquet, "training")
+    counts = np.bincount([sample.label for sample in training])
+    assert counts.tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
+    public = open_dataset("fer2013", fer2013_parquet, "public_test")
+    assert len(public) == 3589
+    seen = {pixel_key(sample.image) for sample in training}
+    assert sum(pixel_key(sample.image) in seen for sample in public) == 280
+
+
+def test_counts_of_the_real_ferplus(fer2013_parquet: Path) -> None:
+    assert len(open_dataset("ferplus", fer2013_parquet, "training")) == 25_059
+    public = open_dataset("ferplus", fer2013_parquet, "public_test")
+    counts = dict(zip(FERPLUS_8, np.bincount([sample.label for sample in public]).tolist(), strict=True))
+    assert counts == {
+        "neutral": 1182,
+        "happiness": 865,
+        "surprise": 415,
+        "sadness": 351,
+        "anger": 287,
+        "disgust": 24,
+        "fear": 62,
+        "contempt": 13,
+    }

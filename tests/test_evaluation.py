@@ -1,0 +1,103 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.datasets import Dataset, Sample, pixel_key
+from mien.errors import DatasetError
+from mien.evaluation import evaluate
+from mien.expressions import BASIC_7, FERPLUS_8
+from mien.preprocessing import ImageArray, Preprocessing
+from mien.weights import ModelCard
+
+
+class Drawn(Dataset):
+    """Pictures whose grey value is 10 times what a scorer should answer."""
+
+    name, split = "drawn", "test"
+
+    def __init__(self, labels: list[int], answers: list[int], expressions: tuple[str, ...]) -> None:
+        self.expressions, self._labels, self._answers = expressions, labels, answers
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def sample(self, index: int) -> Sample:
+        image = np.full((4, 4, 1), 10 * self._answers[index], np.uint8)
+        image[0, 0, 0] = index  # every picture is its own
+        return Sample(image, self._labels[index], f"picture {index}")
+
+
+def card(expressions: tuple[str, ...]) -> ModelCard:
+    return ModelCard("drawn-net", expressions, Preprocessing(size_px=4), "nothing", 5, {}, "none", "none")
+
+
+def scorer_of(classes: int) -> object:
+    def score(faces: ImageArray) -> np.ndarray:
+        assert faces.shape[1:] == (4, 4, 1)
+        answers = faces[:, 2, 2, 0] // 10
+        scores = np.full((len(faces), classes), 0.4 / (classes - 1), np.float32)
+        scores[np.arange(len(faces)), answers] = 0.6
+        return scores
+
+    return score
+
+
+def test_report_worked_by_hand() -> None:
+    labels = [0, 0, 0, 0, 0, 1, 1, 2]
+    answers = [0, 0, 0, 0, 1, 1, 0, 0]
+    names = ("a", "b", "c")
+    values = evaluate(scorer_of(3), Drawn(labels, answers, names), card(names)).values  # type: ignore[arg-type]
+    assert values["n"] == 8
+    assert values["accuracy"] == 5 / 8
+    assert values["mean_class_accuracy"] == pytest.approx(1.3 / 3)
+    assert values["confusion_matrix"] == [[4, 1, 0], [1, 1, 0], [1, 0, 0]]
+    assert values["per_class"]["b"]["recall"] == 0.5
+    assert math.isnan(values["per_class"]["c"]["precision"])
+    assert values["ece"] == pytest.approx(5 / 8 - 0.6, abs=1e-6)
+    low, high = values["accuracy_interval"]
+    assert low < 5 / 8 < high
+    assert values["without_training_duplicates"] is None
+    assert values["parameters"] == 5
+    needed = "model dataset split n accuracy mean_class_accuracy macro_f1 per_class confusion_matrix ece parameters"
+    assert set(needed.split()) | {"model_bytes", "preprocessing"} <= set(values)
+
+
+def test_images_of_the_training_split_are_left_out_of_the_second_figure() -> None:
+    dataset = Drawn([0, 1, 1, 0], [0, 1, 0, 1], ("a", "b"))
+    keys = {pixel_key(dataset[0].image), pixel_key(dataset[1].image)}
+    values = evaluate(scorer_of(2), dataset, card(("a", "b")), keys).values  # type: ignore[arg-type]
+    assert values["accuracy"] == 0.5
+    assert values["without_training_duplicates"]["n"] == 2
+    assert values["without_training_duplicates"]["accuracy"] == 0
+
+
+def test_seven_classes_on_a_set_of_eight() -> None:
+    contempt = FERPLUS_8.index("contempt")
+    dataset = Drawn([0, contempt, 3], [0, 2, 3], FERPLUS_8)
+    values = evaluate(scorer_of(7), dataset, card(BASIC_7)).values  # type: ignore[arg-type]
+    assert values["n"] == 2
+    assert values["accuracy"] == 1
+    assert "Only the classes both have: anger" in values["protocol"]
+
+
+def test_eight_classes_on_a_set_of_seven_are_renormalised() -> None:
+    values = evaluate(scorer_of(8), Drawn([0, 1], [0, 1], BASIC_7), card(FERPLUS_8)).values  # type: ignore[arg-type]
+    assert values["ece"] == pytest.approx(1 - 0.6 / (1 - 0.4 / 7), abs=1e-5)
+
+
+def test_nothing_in_common_is_an_error() -> None:
+    with pytest.raises(DatasetError, match="expected at least two in common"):
+        evaluate(scorer_of(2), Drawn([0], [0], ("wink", "bored")), card(("anger", "fear")))  # type: ignore[arg-type]
+
+
+def test_json_markdown_and_picture(tmp_path: Path) -> None:
+    report = evaluate(scorer_of(3), Drawn([0, 1], [0, 0], ("a", "b", "c")), card(("a", "b", "c")))  # type: ignore[arg-type]
+    report.write(tmp_path / "report.json")
+    values = json.loads((tmp_path / "report.json").read_text())
+    assert values["per_class"]["c"]["recall"] is None
+    assert "| a | 1 (too few for a claim) | 1.0000 [" in report.to_markdown()
+    report.draw(tmp_path / "matrix.png")
+    assert (tmp_path / "matrix.png").stat().st_size > 5000

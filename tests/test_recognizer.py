@@ -1,0 +1,196 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mien
+from mien import Face, Recognizer, list_models
+from mien.detection import Detection
+from mien.errors import ImageError, ModelError
+from mien.images import read_image
+from mien.preprocessing import crop_face
+from mien.weights import FOLDER, MANIFEST, ModelCard
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer()
+
+
+@pytest.fixture(scope="module")
+def for_crops() -> Recognizer:
+    return Recognizer(detector="whole-image", threads=1)
+
+
+def test_two_people_and_sensible_expressions(recognizer: Recognizer, examples: Path) -> None:
+    faces = recognizer.recognize(examples / "two-people.jpg")
+    first, second = sorted(faces, key=lambda face: face.box_xyxy)
+    assert first.expression == "happiness"
+    assert second.scores["happiness"] < 0.5
+    assert set(first.scores) == set(recognizer.expressions)
+
+
+def test_image_path_and_bytes_give_the_same(recognizer: Recognizer, examples: Path) -> None:
+    file = examples / "eileen-collins.jpg"
+    from_path = recognizer.recognize(str(file))
+    assert from_path == recognizer.recognize(file.read_bytes()) == recognizer.recognize(read_image(file))
+
+
+def test_no_face_is_an_empty_list(recognizer: Recognizer) -> None:
+    assert recognizer.recognize(np.full((200, 200, 3), 99, np.uint8)) == []
+
+
+def test_a_picture_of_one_pixel_is_a_crop_too(for_crops: Recognizer) -> None:
+    (face,) = for_crops.recognize(np.zeros((1, 1, 3), np.uint8))
+    assert sum(face.scores.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_face_cut_by_the_edge(recognizer: Recognizer, examples: Path) -> None:
+    image = read_image(examples / "eileen-collins.jpg")
+    whole = recognizer.recognize(image)[0]
+    cut = recognizer.recognize(image[80:])  # the forehead is gone
+    assert len(cut) <= 1
+
+    class Given:
+        def detect(self, image: np.ndarray) -> list[Detection]:
+            x0, y0, x1, y1 = whole.box_xyxy
+            return [Detection((x0, y0 - 80, x1, y1 - 80), 1.0)]
+
+    (face,) = Recognizer(detector=Given()).recognize(image[80:])
+    assert face.box_xyxy[1] < 0
+    assert face.expression == "happiness"
+
+
+def test_scores_of_a_batch_are_those_of_each_face(for_crops: Recognizer) -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (130, 48, 48, 1)).astype(np.uint8)
+    scores = for_crops.score_faces(faces)
+    assert scores.shape == (130, 7)
+    assert scores.dtype == np.float32
+    assert scores.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    alone = np.concatenate([for_crops.score_faces(faces[index : index + 1]) for index in (0, 64, 129)])
+    assert scores[[0, 64, 129]] == pytest.approx(alone, abs=1e-5)
+    assert for_crops.score_faces(faces[:0]).shape == (0, 7)
+
+
+def test_recognition_is_detection_crop_and_scores(recognizer: Recognizer, examples: Path) -> None:
+    image = read_image(examples / "grace-hopper.jpg")
+    (face,) = recognizer.recognize(image)
+    crop = crop_face(image, face.box_xyxy, recognizer.scorer.card.preprocessing)
+    scores = recognizer.score_faces(crop[None])[0]
+    assert list(face.scores.values()) == pytest.approx(scores.tolist(), abs=1e-6)
+
+
+def test_wrong_input_is_named(recognizer: Recognizer) -> None:
+    with pytest.raises(ValueError, match=r"expected RGB uint8 \(H, W, 3\), received float64 \(5, 5\)"):
+        recognizer.recognize(np.zeros((5, 5)))
+    with pytest.raises(ValueError, match=r"expected uint8 \(N, 48, 48, 1\)"):
+        recognizer.score_faces(np.zeros((2, 48, 48, 3), np.uint8))
+    with pytest.raises(ImageError, match="found no such file"):
+        recognizer.recognize("nowhere.jpg")
+    with pytest.raises(ModelError, match="unknown model 'resnet'; packaged are rlr-cnet"):
+        Recognizer("resnet")
+
+
+def test_foreign_and_damaged_networks(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(b"rubbish")
+    with pytest.raises(ModelError, match=r"damaged\.onnx: expected an ONNX network, found a damaged file"):
+        Recognizer(damaged)
+    import onnx
+    from onnx import TensorProto, helper
+
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", value[:1], value[1:])
+    onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)]), damaged)
+    with pytest.raises(ModelError, match="found one without its manifest entry"):
+        Recognizer(damaged)
+
+
+def test_a_packaged_network_that_was_changed_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    manifest = json.loads(MANIFEST.read_text())
+    name = manifest["models"]["rlr-cnet"]["file"]
+    (tmp_path / name).write_bytes((FOLDER / name).read_bytes() + b"x")
+    monkeypatch.setattr("mien.weights.FOLDER", tmp_path)
+    with pytest.raises(ModelError, match=r"expected sha256 .* install mien again"):
+        Recognizer()
+
+
+def test_manifest_and_onnx_file_agree(recognizer: Recognizer) -> None:
+    cards = list_models()
+    assert cards[0].name == recognizer.model_name
+    for card in cards:
+        embedded = Recognizer(card.name, detector="whole-image").scorer.card
+        assert embedded == card
+        assert Recognizer(FOLDER / f"{card.name}.onnx", detector="whole-image").scorer.card == card
+    with pytest.raises(ModelError, match="expected a complete manifest entry, missing 'expressions'"):
+        ModelCard.from_dict({"name": "x"}, 0, "file")
+
+
+def test_face_is_checked_and_immutable() -> None:
+    face = Face((0.0, 1.0, 2.0, 3.0), 0.5, {"anger": 0.25, "fear": 0.75})
+    assert face.expression == "fear"
+    assert face.to_dict() == {
+        "box_xyxy": [0.0, 1.0, 2.0, 3.0],
+        "detection_score": 0.5,
+        "expression": "fear",
+        "scores": {"fear": 0.75, "anger": 0.25},
+    }
+    with pytest.raises(TypeError):
+        face.scores["fear"] = 1.0  # type: ignore[index]
+    for wrong in (
+        ((2.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}),
+        ((0.0, 1.0, float("nan"), 3.0), 0.5, {"fear": 1.0}),
+        ((0.0, 1.0, 2.0, 3.0), 1.5, {"fear": 1.0}),
+        ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 0.9}),
+        ((0.0, 1.0, 2.0, 3.0), 0.5, {}),
+    ):
+        with pytest.raises(ValueError, match=r"box_xyxy|detection_score|scores"):
+            Face(*wrong)
+
+
+def run_without(modules: str, code: str) -> None:
+    """Run code in a process where the modules cannot be imported."""
+    block = f"import sys; sys.modules.update(dict.fromkeys({modules.split()!r}))\n"
+    subprocess.run([sys.executable, "-W", "error", "-c", block + code], check=True, timeout=120)
+
+
+def test_the_runtime_needs_no_laboratory(examples: Path) -> None:
+    run_without(
+        "torch pandas pyarrow matplotlib pydantic safetensors onnx",
+        f"""
+import mien.cli, mien.drawing, mien.evaluation, mien.outputs, mien.sources
+faces = mien.Recognizer().recognize({str(examples / "two-people.jpg")!r})
+assert len(faces) == 2, faces
+""",
+    )
+
+
+def test_crops_need_no_opencv(examples: Path) -> None:
+    run_without(
+        "torch pandas pyarrow cv2",
+        f"""
+import mien
+from mien.errors import MissingExtraError
+assert mien.Recognizer(detector="whole-image").recognize({str(examples / "grace-hopper.jpg")!r})
+try:
+    mien.Recognizer()
+except MissingExtraError as error:
+    assert "whole-image" in str(error)
+else:
+    raise AssertionError("the haar detector worked without OpenCV")
+""",
+    )
+
+
+def test_import_loads_no_heavy_library() -> None:
+    code = "import mien, sys; assert not {'torch', 'cv2', 'onnxruntime', 'matplotlib', 'typer'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    from importlib.metadata import version
+
+    assert version("mien") == mien.__version__

@@ -1,0 +1,329 @@
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mien.datasets import open_dataset
+from mien.errors import CheckpointError, DatasetError, ExperimentError
+from mien.training.augmentation import augment
+from mien.training.batches import BatchSource, input_size_px
+from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mien.training.config import AugmentationOptions, Experiment, experiment_from_dict, read_experiment
+from mien.training.loop import Training, train
+from mien.training.optimization import WeightAverage, learning_rate
+from mien.training.randomness import derive_seed
+from mien.training.torch_scorer import TorchScorer, deployable_network
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+TINY = """
+name = "tiny"
+averaging = 0.9
+[data]
+dataset = "folder"
+size_px = 24
+[network]
+name = "rlr-cnet"
+options = { stem = "stride1", dropout = 0.1 }
+[schedule]
+epochs = 5
+batch_size = 16
+learning_rate = 0.003
+shape = "one-cycle"
+progressive_size_px = [16]
+progressive_epochs = 1
+[augmentation]
+rotation_degrees = 5
+erasing = 0.2
+"""
+
+
+def experiment(**changes: object) -> Experiment:
+    import tomllib
+
+    return experiment_from_dict({**tomllib.loads(TINY), **changes}, "tiny")
+
+
+def run_training(folder: Path, root: Path, *more: str) -> subprocess.Popen[str]:
+    file = folder.with_suffix(".toml")
+    file.write_text(TINY)
+    command = [sys.executable, "-m", "mien", "train", str(file), "--root", str(root), "--out", str(folder), *more]
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return out, errors
+
+
+def test_it_learns_and_survives_a_kill_bit_for_bit(class_folders: Path, tmp_path: Path) -> None:
+    started = time.monotonic()
+    out, errors = finish(run_training(tmp_path / "undisturbed", class_folders))
+    took = time.monotonic() - started
+    assert out.strip() == str(tmp_path / "undisturbed" / "best.safetensors")
+    assert "5 epochs of 6 steps: about" in errors
+    assert "epoch 5/5" in errors
+
+    with (tmp_path / "undisturbed" / "log.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5]
+    assert float(rows[-1]["selection_accuracy"]) >= 0.9
+    with Image.open(tmp_path / "undisturbed" / "curves.png") as curves:
+        assert curves.width > 500
+
+    kills = 0
+    generator = random.Random()
+    while kills < 2:
+        process = run_training(tmp_path / "killed", class_folders, "--resume")
+        try:
+            process.communicate(timeout=took * generator.uniform(0.3, 0.9))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+        kills += 1
+    finish(run_training(tmp_path / "killed", class_folders, "--resume"))
+
+    for name in ("last.safetensors", "best.safetensors"):
+        first = load_checkpoint(tmp_path / "undisturbed" / name).tensors
+        second = load_checkpoint(tmp_path / "killed" / name).tensors
+        assert first.keys() == second.keys()
+        different = [key for key in first if not torch.equal(first[key], second[key])]
+        assert not different
+
+
+@pytest.fixture(scope="module")
+def finished(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of two epochs."""
+    folder = tmp_path_factory.mktemp("run")
+    wanted = experiment(schedule={"epochs": 2, "batch_size": 32, "learning_rate": 0.002, "warmup_epochs": 0.5})
+    datasets = [open_dataset("folder", class_folders, split) for split in ("training", "public_test")]
+    train(wanted, *datasets, folder)
+    return folder
+
+
+def test_a_finished_run_is_not_overwritten(finished: Path, class_folders: Path) -> None:
+    datasets = [open_dataset("folder", class_folders, split) for split in ("training", "public_test")]
+    with pytest.raises(CheckpointError, match="holds a training of 2 epochs; resume it with --resume"):
+        train(experiment(), *datasets, finished)
+
+
+def test_a_checkpoint_of_another_network_or_experiment_is_refused(finished: Path, class_folders: Path) -> None:
+    datasets = [open_dataset("folder", class_folders, split) for split in ("training", "public_test")]
+    with pytest.raises(CheckpointError, match="expected a checkpoint of shufflenet-v2, found one of rlr-cnet"):
+        train(experiment(network={"name": "shufflenet-v2"}), *datasets, finished, resume=True)
+    with pytest.raises(CheckpointError, match=r"trained with another .*seed \(0 instead of 7\)"):
+        train(experiment(seed=7), *datasets, finished, resume=True)
+
+
+def test_weights_that_do_not_fit_their_network_are_refused(finished: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(finished / "best.safetensors")
+    save_checkpoint(tmp_path / "x", Checkpoint(checkpoint.tensors, {**checkpoint.facts, "network": "shufflenet-v2"}))
+    with pytest.raises(CheckpointError, match="weights do not fit shufflenet-v2"):
+        deployable_network(load_checkpoint(tmp_path / "x"))
+
+
+def test_damaged_checkpoints_are_named(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="expected a checkpoint, found nothing"):
+        load_checkpoint(tmp_path / "none")
+    data = (finished / "last.safetensors").read_bytes()
+    (tmp_path / "cut").write_bytes(data[: len(data) // 2])
+    with pytest.raises(CheckpointError, match="cut: expected a checkpoint of mien"):
+        load_checkpoint(tmp_path / "cut")
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(1)}, tmp_path / "foreign")
+    with pytest.raises(CheckpointError, match="expected a 'mien checkpoint 1', found 'no format'"):
+        load_checkpoint(tmp_path / "foreign")
+
+
+def test_checkpoint_scores_are_those_of_the_log(finished: Path, class_folders: Path) -> None:
+    from mien.datasets import as_faces
+    from mien.preprocessing import Preprocessing
+
+    checkpoint = load_checkpoint(finished / "best.safetensors")
+    preprocessing = Preprocessing.from_dict(checkpoint.facts["preprocessing"])
+    faces, labels = as_faces(open_dataset("folder", class_folders, "public_test"), preprocessing)
+    scores = TorchScorer(deployable_network(checkpoint), preprocessing)(faces)
+    accuracy = float((scores.argmax(axis=1) == labels).mean())
+    assert accuracy == pytest.approx(checkpoint.facts["history"][-1]["selection_accuracy"])
+
+
+def test_too_few_faces_and_different_classes(class_folders: Path, tmp_path: Path) -> None:
+    datasets = [open_dataset("folder", class_folders, split) for split in ("training", "public_test")]
+    big = experiment(schedule={"epochs": 2, "batch_size": 97})
+    with pytest.raises(DatasetError, match="expected at least one batch of 97 faces, found 96"):
+        Training(big, *datasets, torch.device("cpu"))
+    for name in ("wink", "bored"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (48, 48)).save(tmp_path / name / "1.png")
+    with pytest.raises(DatasetError, match="different classes"):
+        Training(experiment(), datasets[0], open_dataset("folder", tmp_path, "all"), torch.device("cpu"))
+
+
+def source(faces: np.ndarray, **changes: object) -> BatchSource:
+    return BatchSource(faces, np.arange(len(faces)), experiment(**changes), torch.device("cpu"))
+
+
+def test_batches_depend_on_seed_epoch_and_step_alone() -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (64, 24, 24, 1)).astype(np.uint8)
+    first, again, other = source(faces), source(faces), source(faces, seed=1)
+    order = first.shuffled(3)
+    assert sorted(order.tolist()) == list(range(64))
+    assert torch.equal(order, again.shuffled(3))
+    assert not torch.equal(order, first.shuffled(4))
+    assert not torch.equal(order, other.shuffled(3))
+    batch = first.batch(order, 3, 1)
+    assert torch.equal(batch.images, again.batch(order, 3, 1).images)
+    assert torch.equal(batch.labels, order[16:32])
+    assert not torch.equal(batch.images, other.batch(order, 3, 1).images)
+    assert batch.images.shape == (16, 1, 24, 24)
+    assert first.batch(order, 0, 0).images.shape == (16, 1, 16, 16)
+
+
+def test_without_augmentation_batches_are_the_normalised_faces() -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (16, 24, 24, 1)).astype(np.uint8)
+    batches = source(faces, augmentation={"flip": 0.0})
+    batch = batches.batch(torch.arange(16), 3, 0)
+    expected = (faces.transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
+    np.testing.assert_allclose(batch.images.numpy(), expected, atol=2e-5)
+
+
+def changed(options: AugmentationOptions, images: torch.Tensor, size_px: int = 48) -> torch.Tensor:
+    return augment(images, options, size_px, torch.Generator().manual_seed(0))
+
+
+def test_augmentation_moves_as_far_as_it_says() -> None:
+    images = torch.zeros(200, 1, 48, 48)
+    images[:, :, 22:26, 22:26] = 1
+    place = torch.arange(48.0) + 0.5
+
+    def centres(moved: torch.Tensor) -> torch.Tensor:
+        mass = moved.sum(dim=(1, 2, 3))
+        return torch.stack([(moved.sum(dim=(1, axis)) * place).sum(1) / mass for axis in (2, 3)], dim=1) - 24
+
+    shifts = centres(changed(AugmentationOptions(flip=0, translation=0.1), images))
+    assert 4.3 < shifts.abs().max() <= 4.81
+    assert abs(shifts.mean()) < 0.5
+    images = torch.zeros(200, 1, 48, 48)
+    images[:, :, 22:26, 40:44] = 1  # 18 to the right
+    turned = centres(changed(AugmentationOptions(flip=0, rotation_degrees=20), images))
+    angles = torch.rad2deg(torch.atan2(turned[:, 0], turned[:, 1]))
+    assert 18 < angles.abs().max() < 20.5
+    scaled = centres(changed(AugmentationOptions(flip=0, scale=0.25), images))[:, 1] / 18
+    assert 0.79 < scaled.min() < 0.83
+    assert 1.2 < scaled.max() < 1.26
+    flipped = centres(changed(AugmentationOptions(flip=0.5), images))[:, 1]
+    assert set(flipped.round().tolist()) == {-18.0, 18.0}
+    assert 60 < (flipped < 0).sum() < 140
+
+
+def test_augmentation_lights_and_erases_as_it_says() -> None:
+    images = torch.rand(300, 3, 48, 48, generator=torch.Generator().manual_seed(1)) * 0.4 + 0.3
+    shifted = changed(AugmentationOptions(flip=0, brightness=0.2), images) - images
+    assert shifted.amax(dim=(1, 2, 3)).max() == pytest.approx(0.2, abs=0.01)
+    assert shifted.std(dim=(1, 2, 3)).max() < 1e-5
+    ratio = changed(AugmentationOptions(flip=0, contrast=0.3), images).std(dim=(1, 2, 3)) / images.std(dim=(1, 2, 3))
+    assert 0.69 < ratio.min() < 0.73
+    assert 1.27 < ratio.max() < 1.31
+    erased = changed(AugmentationOptions(flip=0, erasing=0.5, erasing_area=(0.1, 0.2)), images)
+    share = (erased - images).abs().amax(dim=1).gt(1e-4).float().mean(dim=(1, 2))
+    assert 110 < (share > 0).sum() < 190
+    assert 0.06 < share[share > 0].min() < 0.13
+    assert 0.17 < share.max() < 0.24
+
+
+def test_augmentation_resizes() -> None:
+    images = torch.linspace(0, 1, 48).expand(2, 1, 48, 48)
+    small = changed(AugmentationOptions(flip=0), images, 36)
+    assert small.shape == (2, 1, 36, 36)
+    assert small.mean().item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_learning_rates_worked_by_hand() -> None:
+    schedule = experiment(schedule={"epochs": 10, "learning_rate": 1.0, "warmup_epochs": 2}).schedule
+    rates = [learning_rate(schedule, step, 10) for step in range(100)]
+    assert rates[0] == pytest.approx(0.05)
+    assert rates[19] == rates[20] == 1
+    assert rates[60] == pytest.approx(0.5)
+    assert 0 < rates[-1] < 0.001
+    one_cycle = experiment(schedule={"epochs": 10, "learning_rate": 1.0, "warmup_epochs": 2, "shape": "one-cycle"})
+    rates = [learning_rate(one_cycle.schedule, step, 10) for step in range(100)]
+    assert rates[0] == pytest.approx(0.04)
+    assert rates[10] == pytest.approx(0.52)
+    assert rates[20] == 1
+
+
+def test_sizes_of_the_phases() -> None:
+    schedule = {"epochs": 8, "progressive_size_px": [12, 16], "progressive_epochs": 5}
+    sizes = [input_size_px(experiment(schedule=schedule), epoch) for epoch in range(8)]
+    assert sizes == [12, 12, 12, 16, 16, 24, 24, 24]
+
+
+def test_weight_average_worked_by_hand() -> None:
+    layer = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+    average = WeightAverage(layer, decay=0.5)
+    with torch.no_grad():
+        layer.weight.fill_(3.0)
+    average.update(0)  # decay (1 + 0) / (10 + 0)
+    assert average.tensors()["weight"].item() == pytest.approx(0.1 * 1 + 0.9 * 3)
+    average.update(1000)
+    assert average.tensors()["weight"].item() == pytest.approx(0.5 * 2.8 + 0.5 * 3)
+    none = WeightAverage(layer, decay=0)
+    with torch.no_grad():
+        layer.weight.fill_(7.0)
+    none.update(5)
+    assert none.tensors()["weight"].item() == 7
+
+
+def test_seeds_differ_by_purpose_and_moment() -> None:
+    seeds = {derive_seed(s, p, e, t) for s in (0, 1) for p in "ab" for e in range(5) for t in range(5)}
+    assert len(seeds) == 100
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
+def test_committed_experiments_are_valid(file: Path) -> None:
+    from mien.models import build_network
+    from mien.training.methods import method_class
+
+    wanted = read_experiment(file)
+    build_network(wanted.network.name, 7, wanted.data.channels, wanted.network.options)
+    method_class(wanted.method.name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("colour = 3", "unknown key 'colour'"),
+        ("[schedule]\nepochs = 2\nepoch = 3", "unknown key 'schedule.epoch'"),
+        ("name = 3", "name: Input should be a valid string, found 3"),
+        ("[schedule]\nepochs = 0", "schedule.epochs: Input should be greater than or equal to 1, found 0"),
+        ("[schedule]\nepochs = 1", "warmup_epochs .* must be smaller than epochs"),
+        ("[schedule]\nepochs = 3\nprogressive_epochs = 1", "progressive_size_px and progressive_epochs go together"),
+        ("[schedule]\nepochs = 3\nprogressive_epochs = 1\nprogressive_size_px = [48]", "must be smaller than"),
+        ("name =", "expected TOML"),
+    ],
+)
+def test_wrong_experiments_are_named(tmp_path: Path, text: str, message: str) -> None:
+    base = 'name = "x"\n' if not text.startswith("name") else ""
+    tables = '[data]\ndataset = "folder"\n[network]\nname = "rlr-cnet"\n'
+    tables += "" if "[schedule]" in text else "[schedule]\nepochs = 5\n"
+    file = tmp_path / "x.toml"
+    file.write_text(base + (text + "\n" + tables if not text.startswith("[") else tables + text))
+    with pytest.raises(ExperimentError, match=rf"x\.toml: .*{message}") as caught:
+        read_experiment(file)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ExperimentError, match="found nothing"):
+        read_experiment(tmp_path / "none.toml")
