@@ -40,8 +40,10 @@ def imports(file: str) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, id(node) not in lazy
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module, id(node) not in lazy
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", id(node) not in lazy
 
 
 @pytest.mark.parametrize("file", FILES)

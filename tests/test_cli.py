@@ -1,6 +1,10 @@
+import contextlib
 import csv
 import io
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +117,7 @@ def test_examples_give_what_they_are_said_to_give(examples: Path) -> None:
         assert [face["expression"] for face in record["faces"]] == [face["expression"] for face in wanted["faces"]]
         for face, other in zip(record["faces"], wanted["faces"], strict=True):
             assert face["box_xyxy"] == pytest.approx(other["box_xyxy"], abs=4)
+            assert face["scores"] == pytest.approx(other["scores"], abs=0.1)  # decoders of JPEG differ
 
 
 def test_crops_with_the_whole_image_as_face(tmp_path: Path) -> None:
@@ -154,6 +159,67 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "expected a folder with images" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_originals_are_never_replaced(tmp_path: Path, examples: Path) -> None:
+    whole = (examples / "grace-hopper.jpg").read_bytes()
+    (tmp_path / "photo.jpg").write_bytes(whole)
+    done = run("predict", "photo.jpg", "--out", ".", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "photo.jpg: its annotated copy would replace it; choose another folder" in done.stderr
+    assert (tmp_path / "photo.jpg").read_bytes() == whole
+    for _ in range(2):  # the second time, there are copies below the folder
+        done = run("predict", tmp_path, "--out", tmp_path / "annotated", "--json")
+        assert done.returncode == 0
+        assert done.stdout.count("\n") == 1
+
+
+def test_paths_and_targets_that_cannot_be(tmp_path: Path, examples: Path) -> None:
+    photo = examples / "grace-hopper.jpg"
+    done = run("predict", "", "x" * 300 + ".jpg", photo, "--json")
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1
+    assert "found an empty one" in records[0]["error"]
+    assert "expected a readable" in records[1]["error"]
+    assert len(records[2]["faces"]) == 1
+    (tmp_path / "file").touch()
+    assert "file" in one_line_error("predict", photo, "--out", tmp_path / "file")
+    assert "file" in one_line_error("predict", photo, "--csv", tmp_path / "file" / "x.csv")
+    wanted = ("evaluate", "--dataset", "folder", "--root", tmp_path, "--split", "all")
+    assert "file" in one_line_error(*wanted, "--json", tmp_path / "file" / "x.json")
+
+
+def test_folders_that_a_glob_matches_are_searched(tmp_path: Path) -> None:
+    (tmp_path / "holiday-1").mkdir()
+    Image.new("RGB", (20, 20)).save(tmp_path / "holiday-1" / "x.png")
+    done = run("predict", "holiday*", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["source"] == "holiday-1/x.png"
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    name = os.fsdecode(b"na\xefve.png")
+    Image.new("RGB", (20, 20)).save(tmp_path / name)
+    done = run("predict", tmp_path, "--csv", tmp_path / "out.csv")
+    assert done.returncode == 0
+    assert "ve.png  20x20  no face" in done.stdout
+    assert "ve.png" in (tmp_path / "out.csv").read_text()
+
+
+def test_a_terminal_shows_a_progress_bar_and_every_result(examples: Path) -> None:
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "mien", "predict", *map(str, sorted(examples.glob("*.jpg")))]
+    with subprocess.Popen(command, stdout=child, stderr=child, env={**os.environ, "TERM": "xterm"}) as process:
+        os.close(child)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while piece := os.read(parent, 4096):
+                shown += piece
+    os.close(parent)
+    assert process.returncode == 0
+    text = shown.decode()
+    assert re.search(r"predict .*[123]/3", text)
+    for name in ("eileen-collins.jpg", "grace-hopper.jpg", "two-people.jpg"):
+        assert re.search(rf"{name}  \d+x\d+  \d face", text)
 
 
 def test_models_and_version() -> None:

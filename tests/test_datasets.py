@@ -5,7 +5,7 @@ import pytest
 from conftest import drawn_face, write_fer2013_csv, write_votes_csv
 from PIL import Image
 
-from mien.datasets import open_dataset, pixel_key
+from mien.datasets import open_dataset, pixel_key, training_pixel_keys
 from mien.datasets.ferplus import majority_labels
 from mien.datasets.packing import pack_fer2013
 from mien.errors import DatasetError
@@ -154,6 +154,40 @@ def test_pixel_key_sees_through_equal_channels() -> None:
     changed[0, 0] ^= 1
     assert pixel_key(grey) != pixel_key(changed)
     assert pixel_key(np.zeros((2, 8, 1), np.uint8)) != pixel_key(np.zeros((4, 4, 1), np.uint8))
+
+
+def test_training_images_are_known_in_other_splits(kaggle: Path, class_folders: Path, tmp_path: Path) -> None:
+    images = [drawn_face(index, index) for index in (0, 1)] + [np.zeros((48, 48), np.uint8)]
+    expected = {pixel_key(image[:, :, None]) for image in images}
+    assert training_pixel_keys("fer2013", kaggle, "public_test") == expected
+    assert training_pixel_keys("ferplus", kaggle, "public_test") == expected  # also of images that FERPlus leaves out
+    assert training_pixel_keys("fer2013", kaggle, "training") == training_pixel_keys("fer2013", kaggle, "all") == set()
+    assert len(training_pixel_keys("folder", class_folders, "public_test")) == 96
+    (tmp_path / "test" / "wink").mkdir(parents=True)
+    assert training_pixel_keys("folder", tmp_path, "test") == set()
+    with (kaggle / "fer2013.csv").open("a") as stream:
+        stream.write("3,1 2 3,Training\n")
+    with pytest.raises(DatasetError, match="row 5: expected 2304 pixel values, found 3"):
+        training_pixel_keys("fer2013", kaggle, "public_test")
+
+
+def test_csv_as_spreadsheets_save_it(kaggle: Path) -> None:
+    text = (kaggle / "fer2013.csv").read_text()
+    (kaggle / "fer2013.csv").write_text(text.replace("\n", "\r\n") + "\r\n", encoding="utf-8-sig")
+    assert len(open_dataset("fer2013", kaggle, "all")) == 5
+    with (kaggle / "fer2013.csv").open("ab") as stream:
+        stream.write(b"3,\xff\xfe,Training\n")
+    with pytest.raises(DatasetError, match="expected a csv file, found something else"):
+        open_dataset("fer2013", kaggle, "all")
+
+
+@pytest.mark.parametrize("vote", ["x", "-1", "300", ""])
+def test_damaged_votes_are_named(kaggle: Path, vote: str) -> None:
+    lines = (kaggle / "fer2013new.csv").read_text().splitlines()
+    lines[3] = f"Training,fer.png,{vote},0,0,0,0,0,0,0,0,0"
+    (kaggle / "fer2013new.csv").write_text("\n".join(lines))
+    with pytest.raises(DatasetError, match=r"fer2013new\.csv: row 2: expected"):
+        open_dataset("ferplus", kaggle, "all")
 
 
 def test_names_people_use() -> None:

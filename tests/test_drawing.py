@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mien.drawing import draw_faces
+from mien.drawing import _Chart, draw_faces
 from mien.expressions import BASIC_7
 from mien.results import Face
 
@@ -33,6 +33,13 @@ def test_any_size_and_place(size: tuple[int, int], place: tuple[float, float, fl
     box = (place[0] * width, place[1] * height, place[2] * width, place[3] * height)
     image = np.full((height, width, 3), 90, np.uint8)
     drawn = draw_faces(image, [Face(box, 1.0, SCORES), Face(box, 1.0, {"wink": 1.0})])
+    for scores in (SCORES, {"a class with a very long name of its own": 0.5, "wink": 0.5}):
+        picture_size = (drawn.shape[1], drawn.shape[0])
+        chart = _Chart(Face(box, 1.0, scores), box, picture_size)
+        x0, y0, x1, y1 = chart.place(box, [box])
+        assert 0 <= x0 < x1 <= picture_size[0]
+        assert 0 <= y0 < y1 <= picture_size[1]
+        assert chart.font_px >= 8
     assert drawn.shape[0] % height == 0
     assert drawn.shape[0] // height == drawn.shape[1] // width
     assert (drawn != 90).any()

@@ -7,12 +7,13 @@ import torch
 
 from mien.datasets import as_faces, open_dataset
 from mien.errors import ModelError
-from mien.export import export_checkpoint
+from mien.export import enter_into_manifest, export_checkpoint, read_manifest
 from mien.models import build_network
 from mien.preprocessing import Preprocessing
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.torch_scorer import TorchScorer, deployable_network
+from mien.weights import ModelCard
 
 
 @pytest.fixture(scope="module", params=["rlr-cnet", "shufflenet-v2"])
@@ -36,11 +37,17 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return file
 
 
-def test_onnx_equals_torch_in_any_batch(checkpoint: Path, tmp_path: Path) -> None:
-    out = tmp_path / "deep" / "drawn.onnx"
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path) -> Path:
+    """The checkpoint's ONNX file, with a manifest beside it."""
+    out = checkpoint.parent / "deep" / "drawn.onnx"
     assert export_checkpoint(checkpoint, out, None, "public domain") < 1e-4
+    return out
+
+
+def test_onnx_equals_torch_in_any_batch(checkpoint: Path, exported: Path) -> None:
     network = deployable_network(load_checkpoint(checkpoint))
-    scorer = OnnxScorer(str(out))
+    scorer = OnnxScorer(str(exported))
     faces = np.random.default_rng(0).integers(0, 256, (65, 48, 48, 1)).astype(np.uint8)
     expected = TorchScorer(network, Preprocessing()).logits(faces)
     for count in (1, 2, 65):
@@ -51,31 +58,50 @@ def test_onnx_equals_torch_in_any_batch(checkpoint: Path, tmp_path: Path) -> Non
             np.testing.assert_allclose(network.classify(torch.from_numpy(features)), logits, atol=1e-4)
 
 
-def test_manifest_keeps_other_entries(checkpoint: Path, tmp_path: Path) -> None:
-    for name in ("first", "second", "first"):
-        export_checkpoint(checkpoint, tmp_path / f"{name}.onnx", name, "public domain")
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["default"] == "first"
-    assert sorted(manifest["models"]) == ["first", "second"]
-    entry = manifest["models"]["second"]
-    assert entry["file"] == "second.onnx"
+def test_file_and_manifest_tell_the_same(exported: Path) -> None:
+    manifest = json.loads((exported.parent / "manifest.json").read_text())
+    assert manifest["default"] == "drawn"
+    entry = manifest["models"]["drawn"]
+    assert entry["file"] == "drawn.onnx"
     assert entry["scores"] == {"d s accuracy": 0.25}
     assert entry["licence"] == "public domain"
     assert entry["paper"].startswith("https://")
-    assert not list(tmp_path.glob("*.part"))
+    card = OnnxScorer(str(exported)).card
+    assert {**entry, **card.to_dict()} == entry
+    assert not list(exported.parent.glob("*.part"))
+    assert str(Path(torch.__file__).parents[1]).encode() not in exported.read_bytes()
 
 
-def test_no_path_of_this_machine_in_the_file(checkpoint: Path, tmp_path: Path) -> None:
-    out = tmp_path / "drawn.onnx"
-    export_checkpoint(checkpoint, out, None, "public domain")
-    assert str(Path(torch.__file__).parents[1]).encode() not in out.read_bytes()
+def test_manifest_keeps_other_entries(tmp_path: Path) -> None:
+    for name, classes in (("first", ("a", "b")), ("second", ("a", "c")), ("first", ("a", "d"))):
+        card = ModelCard(name, classes, Preprocessing(), "drawn", 1, {}, "none", "none")
+        manifest = read_manifest(tmp_path / "manifest.json", name)
+        enter_into_manifest(manifest, tmp_path / f"{name}.onnx", name.encode(), card)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["default"] == "first"
+    assert {name: entry["expressions"][1] for name, entry in manifest["models"].items()} == {
+        "first": "d",
+        "second": "c",
+    }
 
 
-def test_a_difference_leaves_no_file(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.export.TOLERANCE", -1.0)
-    with pytest.raises(ModelError, match="expected ONNX Runtime within"):
-        export_checkpoint(checkpoint, tmp_path / "x.onnx", None, "none")
-    assert not list(tmp_path.iterdir())
+def test_another_manifest_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"name": "a web app"}')
+    with pytest.raises(ModelError, match=r"manifest\.json: expected a manifest of mien, found another file"):
+        read_manifest(tmp_path / "manifest.json", "x")
+
+
+def test_a_difference_to_torch_leaves_no_file(
+    checkpoint: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.export.to_onnx", lambda network, card: exported.read_bytes())
+    broken = load_checkpoint(checkpoint)
+    for difference, found in ((0.01, r"1\.0e-02"), (float("nan"), "nan")):
+        broken.tensors["average/classifier.bias"].add_(difference)
+        save_checkpoint(tmp_path / "broken", broken)
+        with pytest.raises(ModelError, match=rf"expected ONNX Runtime within 0\.0001 of torch, found {found}"):
+            export_checkpoint(tmp_path / "broken", tmp_path / "x.onnx", None, "none")
+    assert [file.name for file in tmp_path.iterdir()] == ["broken"]
 
 
 def test_packaged_network_on_real_faces(fer2013_parquet: Path) -> None:

@@ -135,8 +135,8 @@ def test_first_frame_of_an_animation() -> None:
 
 def test_floating_point_pictures_are_refused() -> None:
     data = encoded(Image.fromarray(np.zeros((3, 3), np.float32)), "TIFF")
-    with pytest.raises(ImageError, match="expected 8 or 16 bits a channel, found floating-point"):
-        read_image(data)
+    with pytest.raises(ImageError, match=r"^picture: expected 8 or 16 bits a channel, found floating-point"):
+        read_image(data, name="picture")
 
 
 def test_missing_empty_folder_and_text(tmp_path: Path) -> None:

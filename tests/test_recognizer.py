@@ -11,7 +11,7 @@ from mien import Face, Recognizer, list_models
 from mien.detection import Detection
 from mien.errors import ImageError, ModelError
 from mien.images import read_image
-from mien.preprocessing import crop_face
+from mien.preprocessing import crop_face, whole_image_face
 from mien.weights import FOLDER, MANIFEST, ModelCard
 
 
@@ -48,20 +48,35 @@ def test_a_picture_of_one_pixel_is_a_crop_too(for_crops: Recognizer) -> None:
     assert sum(face.scores.values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_face_cut_by_the_edge(recognizer: Recognizer, examples: Path) -> None:
+@pytest.mark.parametrize("edge", ["top", "left", "right"])
+def test_a_face_cut_by_the_edge(recognizer: Recognizer, examples: Path, edge: str) -> None:
     image = read_image(examples / "eileen-collins.jpg")
-    whole = recognizer.recognize(image)[0]
-    cut = recognizer.recognize(image[80:])  # the forehead is gone
-    assert len(cut) <= 1
+    x0, y0, x1, _ = (round(value) for value in recognizer.recognize(image)[0].box_xyxy)
+    cut = {"top": image[y0 + 4 :], "left": image[:, x0 + 4 :], "right": image[:, : x1 - 4]}[edge]
+    (face,) = recognizer.recognize(cut)
+    assert face.expression == "happiness"
+
+
+def test_a_box_over_the_edge_is_recognised(examples: Path) -> None:
+    image = read_image(examples / "eileen-collins.jpg")[90:]
 
     class Given:
         def detect(self, image: np.ndarray) -> list[Detection]:
-            x0, y0, x1, y1 = whole.box_xyxy
-            return [Detection((x0, y0 - 80, x1, y1 - 80), 1.0)]
+            return [Detection((177, -23, 273, 73), 1.0)]
 
-    (face,) = Recognizer(detector=Given()).recognize(image[80:])
-    assert face.box_xyxy[1] < 0
+    (face,) = Recognizer(detector=Given()).recognize(image)
+    assert face.box_xyxy == (177, -23, 273, 73)
     assert face.expression == "happiness"
+
+
+def test_pictures_that_are_crops_get_the_crop_that_training_uses(for_crops: Recognizer) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    (face,) = for_crops.recognize(image)
+    preprocessing = for_crops.scorer.card.preprocessing
+    expected = for_crops.score_faces(whole_image_face(image, preprocessing)[None])[0]
+    assert list(face.scores.values()) == pytest.approx(expected.tolist(), abs=1e-6)
+    (face,) = for_crops.recognize(np.zeros((1, 100_000, 3), np.uint8))
+    assert face.box_xyxy == (0, 0, 100_000, 1)
 
 
 def test_scores_of_a_batch_are_those_of_each_face(for_crops: Recognizer) -> None:
@@ -161,7 +176,13 @@ def test_the_runtime_needs_no_laboratory(examples: Path) -> None:
     run_without(
         "torch pandas pyarrow matplotlib pydantic safetensors onnx",
         f"""
-import mien.cli, mien.drawing, mien.evaluation, mien.outputs, mien.sources
+import importlib, pkgutil, mien
+laboratory = ("mien.models", "mien.training", "mien.export", "mien.plots", "mien.__main__")
+found = pkgutil.walk_packages(mien.__path__, "mien.", onerror=lambda name: None)
+names = [each.name for each in found if not each.name.startswith(laboratory)]
+assert len(names) > 15, names
+for name in names:
+    importlib.import_module(name)
 faces = mien.Recognizer().recognize({str(examples / "two-people.jpg")!r})
 assert len(faces) == 2, faces
 """,

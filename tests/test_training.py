@@ -14,11 +14,12 @@ from PIL import Image
 
 from mien.datasets import open_dataset
 from mien.errors import CheckpointError, DatasetError, ExperimentError
+from mien.training import config
 from mien.training.augmentation import augment
 from mien.training.batches import BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import AugmentationOptions, Experiment, experiment_from_dict, read_experiment
-from mien.training.loop import Training, train
+from mien.training.loop import Training, check_experiment, find_device, train
 from mien.training.optimization import WeightAverage, learning_rate
 from mien.training.randomness import derive_seed
 from mien.training.torch_scorer import TorchScorer, deployable_network
@@ -31,6 +32,7 @@ averaging = 0.9
 [data]
 dataset = "folder"
 size_px = 24
+channels = 3
 [network]
 name = "rlr-cnet"
 options = { stem = "stride1", dropout = 0.1 }
@@ -48,9 +50,7 @@ erasing = 0.2
 
 
 def experiment(**changes: object) -> Experiment:
-    import tomllib
-
-    return experiment_from_dict({**tomllib.loads(TINY), **changes}, "tiny")
+    return experiment_from_dict({**config.tomllib.loads(TINY), **changes}, "tiny")
 
 
 def run_training(folder: Path, root: Path, *more: str) -> subprocess.Popen[str]:
@@ -77,20 +77,24 @@ def test_it_learns_and_survives_a_kill_bit_for_bit(class_folders: Path, tmp_path
     with (tmp_path / "undisturbed" / "log.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [float(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5]
-    assert float(rows[-1]["selection_accuracy"]) >= 0.9
+    assert float(rows[-1]["selection_accuracy"]) > 0.6  # chance is a third
     with Image.open(tmp_path / "undisturbed" / "curves.png") as curves:
         assert curves.width > 500
 
-    kills = 0
-    generator = random.Random()
-    while kills < 2:
+    seed = int(time.time())
+    print(f"kills are drawn with seed {seed}")
+    generator = random.Random(seed)
+    last = tmp_path / "killed" / "last.safetensors"
+    for target in (1, 3):  # once after the first epochs, once after the third
         process = run_training(tmp_path / "killed", class_folders, "--resume")
-        try:
-            process.communicate(timeout=took * generator.uniform(0.3, 0.9))
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.communicate()
-        kills += 1
+        while not last.exists() or load_checkpoint(last).facts["epoch"] < target:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        time.sleep(generator.uniform(0, 0.3 * took / 5))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert target <= load_checkpoint(last).facts["epoch"] < 5
     finish(run_training(tmp_path / "killed", class_folders, "--resume"))
 
     for name in ("last.safetensors", "best.safetensors"):
@@ -123,6 +127,50 @@ def test_a_checkpoint_of_another_network_or_experiment_is_refused(finished: Path
         train(experiment(network={"name": "shufflenet-v2"}), *datasets, finished, resume=True)
     with pytest.raises(CheckpointError, match=r"trained with another .*seed \(0 instead of 7\)"):
         train(experiment(seed=7), *datasets, finished, resume=True)
+
+
+def test_other_data_than_at_the_start_is_refused(finished: Path, class_folders: Path, tmp_path: Path) -> None:
+    schedule = {"epochs": 2, "batch_size": 32, "learning_rate": 0.002, "warmup_epochs": 0.5}
+    selection = open_dataset("folder", class_folders, "public_test")
+    with pytest.raises(CheckpointError, match=r"training_images 96, found 36"):
+        train(experiment(schedule=schedule), selection, selection, finished, resume=True)
+    for name in ("wink", "bored", "grin"):
+        (tmp_path / name).mkdir()
+        for index in range(32):
+            Image.new("L", (48, 48)).save(tmp_path / name / f"{index}.png")
+    other = open_dataset("folder", tmp_path, "all")
+    with pytest.raises(CheckpointError, match=r"expected the data it was trained on, with expressions \['happiness'"):
+        train(experiment(schedule=schedule), other, other, finished, resume=True)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(class_folders: Path, tmp_path: Path) -> None:
+    datasets = [open_dataset("folder", class_folders, split) for split in ("training", "public_test")]
+    wild = experiment(schedule={"epochs": 2, "batch_size": 32, "learning_rate": 1e30, "warmup_epochs": 0})
+    with pytest.raises(ExperimentError, match="expected a finite loss, found nan in epoch 1"):
+        train(wild, *datasets, tmp_path / "run")
+
+
+def test_devices_are_checked() -> None:
+    assert find_device("cpu").type == "cpu"
+    for name in ("toaster", "cuda" if not torch.cuda.is_available() else "cuda:99"):
+        with pytest.raises(ExperimentError, match=f"device '{name}': expected one that torch can use"):
+            find_device(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": {"name": "rlr-cnet", "options": {"dropout": "a"}}}, "network rlr-cnet: "),
+        ({"network": {"name": "rlr-cnet", "options": {"dropout": 2.0}}}, "network rlr-cnet: dropout"),
+        ({"network": {"name": "rlr-cnet", "options": {"beta": 0}}}, "beta must be at least 0.1"),
+        ({"method": {"options": {"label_smooth": 0.1}}}, "method standard: unknown key 'label_smooth'"),
+        ({"method": {"name": "magic"}}, "unknown method 'magic'; known: standard"),
+    ],
+)
+def test_wrong_options_are_named_before_data_is_read(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ExperimentError, match=message) as caught:
+        check_experiment(experiment(**changes))
+    assert "\n" not in str(caught.value)
 
 
 def test_weights_that_do_not_fit_their_network_are_refused(finished: Path, tmp_path: Path) -> None:
@@ -175,7 +223,7 @@ def source(faces: np.ndarray, **changes: object) -> BatchSource:
 
 
 def test_batches_depend_on_seed_epoch_and_step_alone() -> None:
-    faces = np.random.default_rng(0).integers(0, 256, (64, 24, 24, 1)).astype(np.uint8)
+    faces = np.random.default_rng(0).integers(0, 256, (64, 24, 24, 3)).astype(np.uint8)
     first, again, other = source(faces), source(faces), source(faces, seed=1)
     order = first.shuffled(3)
     assert sorted(order.tolist()) == list(range(64))
@@ -186,12 +234,12 @@ def test_batches_depend_on_seed_epoch_and_step_alone() -> None:
     assert torch.equal(batch.images, again.batch(order, 3, 1).images)
     assert torch.equal(batch.labels, order[16:32])
     assert not torch.equal(batch.images, other.batch(order, 3, 1).images)
-    assert batch.images.shape == (16, 1, 24, 24)
-    assert first.batch(order, 0, 0).images.shape == (16, 1, 16, 16)
+    assert batch.images.shape == (16, 3, 24, 24)
+    assert first.batch(order, 0, 0).images.shape == (16, 3, 16, 16)
 
 
 def test_without_augmentation_batches_are_the_normalised_faces() -> None:
-    faces = np.random.default_rng(0).integers(0, 256, (16, 24, 24, 1)).astype(np.uint8)
+    faces = np.random.default_rng(0).integers(0, 256, (16, 24, 24, 3)).astype(np.uint8)
     batches = source(faces, augmentation={"flip": 0.0})
     batch = batches.batch(torch.arange(16), 3, 0)
     expected = (faces.transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
@@ -209,7 +257,7 @@ def test_augmentation_moves_as_far_as_it_says() -> None:
 
     def centres(moved: torch.Tensor) -> torch.Tensor:
         mass = moved.sum(dim=(1, 2, 3))
-        return torch.stack([(moved.sum(dim=(1, axis)) * place).sum(1) / mass for axis in (2, 3)], dim=1) - 24
+        return torch.stack([(moved.sum(dim=(1, axis)) * place).sum(1) / mass for axis in (3, 2)], dim=1) - 24
 
     shifts = centres(changed(AugmentationOptions(flip=0, translation=0.1), images))
     assert 4.3 < shifts.abs().max() <= 4.81
@@ -313,6 +361,7 @@ def test_committed_experiments_are_valid(file: Path) -> None:
         ("[schedule]\nepochs = 1", "warmup_epochs .* must be smaller than epochs"),
         ("[schedule]\nepochs = 3\nprogressive_epochs = 1", "progressive_size_px and progressive_epochs go together"),
         ("[schedule]\nepochs = 3\nprogressive_epochs = 1\nprogressive_size_px = [48]", "must be smaller than"),
+        ("[data.more]\nx = 1", "unknown key 'data.more'"),
         ("name =", "expected TOML"),
     ],
 )

@@ -1,7 +1,7 @@
 """The command line: thin. Results go to stdout, everything for eyes to stderr."""
 
 import contextlib
-import os
+import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,17 +29,17 @@ Threads = Annotated[int, typer.Option(min=0, help="Threads of the network; 0 lea
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):  # file names need not be text in the terminal's encoding
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except MienError as error:
         print(f"mien: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("mien: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of stdout has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        print(f"mien: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _version(wanted: bool) -> None:
@@ -73,7 +73,7 @@ def predict(
     from mien.sources import expand
 
     recognizer = mien.Recognizer(model, detector, threads)
-    sources = expand(paths)
+    sources = expand(paths, without=out)
     failed = False
     with contextlib.ExitStack() as stack:
         table = CsvFile(csv_file, recognizer.expressions) if csv_file else None
@@ -129,17 +129,17 @@ def evaluate(
     threads: Threads = 0,
 ) -> None:
     """Measure a network on a labelled data set."""
-    from mien.datasets import open_dataset, pixel_key
+    from mien.datasets import open_dataset, training_pixel_keys
     from mien.evaluation import evaluate as evaluate_scorer
     from mien.scorer import OnnxScorer
     from mien.weights import default_model
 
+    for target in (json_file, picture):
+        if target:
+            target.parent.mkdir(parents=True, exist_ok=True)
     scorer = OnnxScorer(model or default_model(), threads)
     samples = open_dataset(dataset, root, split)
-    training_keys: set[str] = set()
-    if dataset in ("fer2013", "ferplus") and split not in ("training", "all"):
-        # FERPlus leaves images out, FER2013 has every image that either can learn from.
-        training_keys = {pixel_key(each.image) for each in open_dataset("fer2013", root, "training")}
+    training_keys = training_pixel_keys(dataset, root, split)
     with _progress_bar(len(samples), "evaluate") as (_, advance):
         report = evaluate_scorer(scorer, samples, scorer.card, training_keys, lambda done, total: advance(done))
     if json_file:
@@ -160,12 +160,16 @@ def train(
     """Train a network as an experiment file says."""
     with _train_extra():
         from mien.training.config import read_experiment
+        from mien.training.loop import check_experiment, find_device
         from mien.training.loop import train as run
     from mien.datasets import open_dataset
 
     wanted = read_experiment(experiment)
+    check_experiment(wanted)
+    find_device(device)
     data = wanted.data
     folder = out or Path("runs") / wanted.name
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         result = run(
             wanted,
@@ -209,6 +213,7 @@ def pack(
     """Pack FER2013 and the FERPlus votes into one parquet file."""
     from mien.datasets.packing import pack_fer2013
 
+    out.parent.mkdir(parents=True, exist_ok=True)
     print(f"{pack_fer2013(root, out)} rows", file=sys.stderr)
     print(out)
 

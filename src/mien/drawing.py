@@ -21,6 +21,8 @@ COLOURS = {
     "contempt": "#c9ada7",
 }
 OTHER_COLOUR = "#2ec4b6"
+LONGEST_NAME = 14
+"""Longer names of own classes are cut in charts."""
 
 Rectangle = tuple[float, float, float, float]
 
@@ -52,28 +54,29 @@ def draw_faces(image: ImageArray, faces: Sequence[Face]) -> ImageArray:
 
 
 class _Chart:
-    """The bar chart of one face: a title, and a row for each expression where the picture is tall enough."""
+    """The bar chart of one face: a row for each expression, as many as the picture has room for."""
 
     def __init__(self, face: Face, box: Rectangle, picture_size: tuple[int, int]) -> None:
-        width, height = picture_size
-        ordered = sorted(face.scores.items(), key=lambda item: -item[1])
+        width, height = self.picture_size = picture_size
+        self.rows = [
+            (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…", name, score)
+            for name, score in sorted(face.scores.items(), key=lambda item: -item[1])
+        ]
         # In proportion to the face, readable, and never taller or wider than the picture.
         longest = max(width, height)
         wanted_px = max(11.0, longest / 70, min((box[3] - box[1]) / 14, longest / 35))
-        font_px = int(min(wanted_px, height / 3, width / 12))
-        self.font_px = max(1, font_px)
-        self.row_px = self.font_px * 1.25
-        fitting = int((height - self.row_px * 0.5) / self.row_px)
-        self.rows = ordered[: max(1, fitting)]
-        self.font = ImageFont.load_default(self.font_px)
-        self.name_px = max(self.font.getlength(name) for name, _ in self.rows)
-        self.bar_px = self.font_px * 4.0
-        self.number_px = self.font.getlength("100%")
-        gap = self.font_px * 0.4
-        self.gap_px = gap
-        self.width_px = self.name_px + self.bar_px + self.number_px + 4 * gap
+        self._lay_out(max(1, int(min(wanted_px, height / 3))))
+        while self.width_px > width and self.font_px > 1:
+            self._lay_out(self.font_px - 1)
+        self.rows = self.rows[: max(1, int(height / self.row_px - 0.4))]
         self.height_px = self.row_px * (len(self.rows) + 0.4)
-        self.picture_size = picture_size
+
+    def _lay_out(self, font_px: int) -> None:
+        self.font_px = font_px
+        self.font = ImageFont.load_default(font_px)
+        self.row_px, self.bar_px, self.gap_px = font_px * 1.25, font_px * 4.0, font_px * 0.4
+        self.name_px = max(self.font.getlength(shown) for shown, _, _ in self.rows)
+        self.width_px = self.name_px + self.bar_px + self.font.getlength("100%") + 4 * self.gap_px
 
     def place(self, box: Rectangle, occupied: list[Rectangle]) -> Rectangle:
         """Beside, under or over the face: inside the picture, where it hides least of what is there."""
@@ -99,12 +102,12 @@ class _Chart:
         """Draw the chart at its place."""
         left, top, right, bottom = place
         draw.rounded_rectangle((left, top, right - 1, bottom - 1), radius=self.font_px * 0.4, fill=(16, 20, 24, 190))
-        for row, (name, score) in enumerate(self.rows):
+        for row, (shown, name, score) in enumerate(self.rows):
             y = top + self.row_px * (row + 0.7)
             bar_left = left + self.name_px + 2 * self.gap_px
             bar = (bar_left, y - self.font_px * 0.3, bar_left + self.bar_px, y + self.font_px * 0.3)
             text = "white" if row == 0 else "#c8d0d8"
-            draw.text((left + self.gap_px, y), name, text, self.font, anchor="lm")
+            draw.text((left + self.gap_px, y), shown, text, self.font, anchor="lm")
             draw.rectangle(bar, fill=(255, 255, 255, 40))
             draw.rectangle((*bar[:2], bar[0] + self.bar_px * score, bar[3]), fill=_colour(name))
             draw.text((right - self.gap_px, y), f"{score:.0%}", text, self.font, anchor="rm")

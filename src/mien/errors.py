@@ -17,6 +17,10 @@ class DatasetError(MienError):
     """A data set is unknown, missing, or not in the expected form."""
 
 
+class MissingSplitError(DatasetError):
+    """A data set has no such part."""
+
+
 class ExperimentError(MienError):
     """An experiment file does not say what training needs."""
 

@@ -117,6 +117,8 @@ def evaluate(
         labels += [known[label] for label in found.tolist()]
         leaked += [pixel_key(each.image) in training_keys for each in samples]
         show_progress(min(start + chunk, len(dataset)), len(dataset))
+    if not labels:
+        raise DatasetError(f"{dataset.name} {dataset.split}: expected images of {', '.join(shared)}, found none")
     scores = np.concatenate(parts)
     scores = scores / scores.sum(axis=1, keepdims=True)
     truth, in_training = np.array(labels, np.int64), np.array(leaked, bool)
@@ -124,7 +126,7 @@ def evaluate(
     if set(shared) != set(dataset.expressions) or set(shared) != set(card.expressions):
         notes.append(f"Only the classes both have: {', '.join(shared)}; scores renormalised.")
     clean = None
-    if len(training_keys) > 0:
+    if len(training_keys) > 0 and not in_training.all():
         clean = _measures(scores[~in_training], truth[~in_training], shared)
     return Report(
         {

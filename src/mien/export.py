@@ -51,11 +51,12 @@ def export_checkpoint(file: Path, out: Path, name: str | None, licence: str) -> 
     temporary = out.with_name(out.name + ".part")
     temporary.write_bytes(encoded)
     difference = parity(network, temporary, drawn_faces(card.preprocessing))
-    if difference > TOLERANCE:
+    if not difference <= TOLERANCE:  # also where it is not a number
         temporary.unlink()
         raise ModelError(f"{file}: expected ONNX Runtime within {TOLERANCE} of torch, found {difference:.1e}")
+    manifest = read_manifest(out.parent / "manifest.json", card.name)
     os.replace(temporary, out)
-    enter_into_manifest(out, encoded, card)
+    enter_into_manifest(manifest, out, encoded, card)
     return difference
 
 
@@ -122,17 +123,26 @@ def drawn_faces(preprocessing: Preprocessing, count: int = 64) -> ImageArray:
     return fine[:, : preprocessing.size_px, : preprocessing.size_px].astype(np.uint8)
 
 
-def enter_into_manifest(onnx_file: Path, encoded: bytes, card: ModelCard) -> None:
-    """Add or replace a network's entry in the `manifest.json` of its folder."""
-    file = onnx_file.parent / "manifest.json"
-    manifest: dict[str, Any] = {"default": card.name, "models": {}}
-    if file.exists():
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+def read_manifest(file: Path, default: str) -> dict[str, Any]:
+    """A manifest, or an empty one whose default network is `default`; ModelError for another JSON file."""
+    if not file.exists():
+        return {"default": default, "models": {}}
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        manifest["default"], manifest["models"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{file}: expected a manifest of mien, found another file") from error
+    return manifest
+
+
+def enter_into_manifest(manifest: dict[str, Any], onnx_file: Path, encoded: bytes, card: ModelCard) -> None:
+    """Add or replace a network's entry in a manifest, and write it beside the ONNX file, atomically."""
     manifest["models"][card.name] = {
         "file": onnx_file.name,
         "sha256": hashlib.sha256(encoded).hexdigest(),
         **card.to_dict(),
     }
+    file = onnx_file.parent / "manifest.json"
     temporary = file.with_name(file.name + ".part")
     temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, file)

@@ -56,7 +56,7 @@ def _decode(encoded: bytes, name: str, max_pixels: int) -> ImageArray:
                     f"{name}: expected at most {max_pixels} pixels, found {image.width} x {image.height}; "
                     "raise the limit (max_pixels, --max-pixels) if you trust this file"
                 )
-            return np.array(_as_rgb(image), dtype=np.uint8)
+            return np.array(_as_rgb(image, name), dtype=np.uint8)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -79,12 +79,12 @@ def _open_unlimited(encoded: bytes) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def _as_rgb(image: Image.Image, name: str) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of damaged EXIF data, which is then ignored
         image = ImageOps.exif_transpose(image)
     if image.mode == "F":
-        raise ImageError("expected 8 or 16 bits a channel, found floating-point numbers")
+        raise ImageError(f"{name}: expected 8 or 16 bits a channel, found floating-point numbers")
     if image.mode.startswith("I"):  # 16 bits, or 32 that hold 16
         sixteen = np.asarray(image).astype(np.int64).clip(0, 65535)
         return Image.fromarray((sixteen // 257).astype(np.uint8)).convert("RGB")

@@ -9,9 +9,10 @@ from typing import Any
 from PIL import Image
 
 from mien.drawing import draw_faces
+from mien.errors import ImageError
 from mien.preprocessing import ImageArray
 from mien.results import Face
-from mien.sources import Source
+from mien.sources import STDIN, Source
 
 COLUMNS = (
     *("source", "width", "height", "face", "x0", "y0", "x1", "y1"),
@@ -49,7 +50,7 @@ def to_text(record: dict[str, Any]) -> str:
 
 def to_json(record: dict[str, Any]) -> str:
     """A record as one line of JSON."""
-    return json.dumps(record, ensure_ascii=False)
+    return json.dumps(record)
 
 
 class CsvFile:
@@ -61,7 +62,7 @@ class CsvFile:
     def __init__(self, file: Path, expressions: Sequence[str]) -> None:
         self._expressions = expressions
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = file.open("w", newline="", encoding="utf-8")
+        self._stream = file.open("w", newline="", encoding="utf-8", errors="backslashreplace")
         self._writer = csv.writer(self._stream)
         self._writer.writerow([*COLUMNS, *expressions, "error"])
 
@@ -92,7 +93,7 @@ class AnnotatedCopies:
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, source: Source, image: ImageArray, faces: Sequence[Face]) -> Path:
-        """Write the annotated copy of a picture and return its path."""
+        """Write the annotated copy of a picture and return its path; ImageError where that is not possible."""
         relative = source.relative
         if relative.suffix.lower() not in WRITABLE_SUFFIXES:
             relative = relative.with_name(relative.name + ".png")
@@ -102,6 +103,11 @@ class AnnotatedCopies:
             number += 1
         self._used.add(candidate)
         file = self._folder / candidate
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(draw_faces(image, faces)).save(file, quality=92)
+        try:
+            if file.exists() and source.name != STDIN and file.samefile(source.name):
+                raise ImageError(f"{source.name}: its annotated copy would replace it; choose another folder")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(draw_faces(image, faces)).save(file, quality=92)
+        except OSError as error:
+            raise ImageError(f"{source.name}: expected to write {file}: {error}") from error
         return file

@@ -18,6 +18,9 @@ from mien.errors import ModelError
 ImageArray = NDArray[np.uint8]
 """RGB (H, W, 3) or grey (H, W, 1), values 0 to 255."""
 
+LARGEST_WINDOW_PX = 4096
+"""Larger squares are read with gaps, so that no box asks for more memory than this."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -127,10 +130,12 @@ def _cut_square(image: ImageArray, centre_x: float, centre_y: float, side: float
     # Only the part of the image that the square touches is padded, so that a large photograph costs little.
     x0, y0 = math.floor(left), math.floor(top)
     x1, y1 = math.ceil(left + side), math.ceil(top + side)
-    columns = np.clip(np.arange(x0, x1), 0, width - 1)
-    rows = np.clip(np.arange(y0, y1), 0, height - 1)
+    step = max(1, math.ceil(side / LARGEST_WINDOW_PX))
+    columns = np.clip(np.arange(x0, x1, step), 0, width - 1)
+    rows = np.clip(np.arange(y0, y1, step), 0, height - 1)
     window = image[rows[:, None], columns[None, :]]
-    return _resize(window, (left - x0, top - y0, left - x0 + side, top - y0 + side), size_px)
+    x, y = (left - x0) / step, (top - y0) / step
+    return _resize(window, (x, y, x + side / step, y + side / step), size_px)
 
 
 def _resize(image: ImageArray, box_xyxy: tuple[float, float, float, float], size_px: int) -> ImageArray:

@@ -50,7 +50,12 @@ class Recognizer:
             raise ValueError(f"image: expected RGB uint8 (H, W, 3), received {pixels.dtype} {pixels.shape}")
         detections = self.detector.detect(pixels)
         preprocessing = self.scorer.card.preprocessing
-        crops = [crop_face(pixels, found.box_xyxy, preprocessing, found.roll_degrees) for found in detections]
+        crops = [
+            self.crop(pixels)
+            if found.is_whole_image
+            else crop_face(pixels, found.box_xyxy, preprocessing, found.roll_degrees)
+            for found in detections
+        ]
         if not crops:
             return []
         return [

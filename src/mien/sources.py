@@ -33,24 +33,41 @@ class Source:
         return read_image(self.name, max_pixels=max_pixels)
 
 
-def expand(names: Iterable[str]) -> list[Source]:
-    """All pictures that names stand for, in order; folders are searched with their subfolders."""
-    return [source for name in names for source in _expand_one(name)]
+def expand(names: Iterable[str], without: Path | None = None) -> list[Source]:
+    """All pictures that names stand for, in order; folders are searched with their subfolders.
+
+    without: a folder whose pictures are left out, such as the one that copies are written to.
+    """
+    return [source for name in names for source in _expand_one(name, without)]
 
 
-def _expand_one(name: str) -> list[Source]:
-    path = Path(name)
+def _expand_one(name: str, without: Path | None) -> list[Source]:
     if name == STDIN:
         return [Source(STDIN, Path("stdin"))]
-    if path.is_dir():
-        found = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
-        if not found:
-            kinds = ", ".join(SUFFIXES)
-            return [Source(name, path, f"{name}: expected a folder with images ({kinds}), found none")]
-        return [Source(str(each), each.relative_to(path)) for each in found]
-    if glob.has_magic(name) and not path.exists():
-        matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
-        if not matches:
-            return [Source(name, path, f"{name}: expected files that match, found none")]
-        return [Source(str(match), Path(match.name)) for match in matches if not match.is_dir()]
+    if not name:
+        return [Source(name, Path("none"), "expected the name of a file or folder, found an empty one")]
+    path = Path(name)
+    try:
+        if path.is_dir():
+            return _pictures_below(path, without)
+        if not path.exists() and glob.has_magic(name):
+            matches = sorted(glob.glob(name, recursive=True))
+            if not matches:
+                return [Source(name, path, f"{name}: expected files that match, found none")]
+            return [source for match in matches for source in _expand_one(match, without)]
+    except OSError as error:
+        return [Source(name, path, f"{name}: expected a readable file or folder: {error.strerror}")]
     return [Source(name, Path(path.name))]
+
+
+def _pictures_below(folder: Path, without: Path | None) -> list[Source]:
+    left_out = without.resolve() if without and without.resolve() != folder.resolve() else None
+    found = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in SUFFIXES and file.is_file() and left_out not in file.resolve().parents
+    )
+    if not found:
+        kinds = ", ".join(SUFFIXES)
+        return [Source(str(folder), folder, f"{folder}: expected a folder with images ({kinds}), found none")]
+    return [Source(str(file), file.relative_to(folder)) for file in found]

@@ -4,9 +4,10 @@ FER2013: Goodfellow et al., "Challenges in Representation Learning", arXiv:1307.
 48x48 pixels, seven classes. Many images stand in it more than once, also across splits.
 """
 
+import contextlib
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.datasets.sample import Dataset, Sample
-from mien.errors import DatasetError, MissingExtraError
+from mien.errors import DatasetError, MissingExtraError, MissingSplitError
 from mien.expressions import BASIC_7, FERPLUS_VOTES
 from mien.preprocessing import ImageArray
 
@@ -81,7 +82,7 @@ def read_table(root: Path, split: str, with_votes: bool = False) -> FerTable:
     else:
         table = _read_csv(file, usages, file.parent / VOTES_FILE if with_votes else None)
     if len(table.row) == 0:
-        raise DatasetError(f"{file}: expected rows of the split {split!r}, found none")
+        raise MissingSplitError(f"{file}: expected rows of the split {split!r}, found none")
     return table
 
 
@@ -122,10 +123,14 @@ def _read_parquet(file: Path, usages: set[str]) -> FerTable:
 
 
 def _decode(encoded: bytes, source: str) -> ImageArray:
-    with Image.open(io.BytesIO(encoded)) as image:
-        if image.size != (SIZE_PX, SIZE_PX):
-            raise DatasetError(f"{source}: expected 48x48 pixels, found {image.width}x{image.height}")
-        return np.asarray(image.convert("L"))
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            grey = np.asarray(image.convert("L"))
+    except (OSError, TypeError, ValueError, SyntaxError) as error:
+        raise DatasetError(f"{source}: expected an encoded image, found a damaged one: {error}") from error
+    if grey.shape != (SIZE_PX, SIZE_PX):
+        raise DatasetError(f"{source}: expected 48x48 pixels, found {grey.shape[1]}x{grey.shape[0]}")
+    return grey
 
 
 def _read_csv(file: Path, usages: set[str], votes_file: Path | None) -> FerTable:
@@ -194,29 +199,22 @@ def _read_votes(file: Path) -> NDArray[np.int8]:
                 votes.append([int(line[column]) for column in columns])
             except (ValueError, IndexError) as error:
                 raise DatasetError(f"{file}: row {row}: expected ten vote counts: {error}") from error
+            if not 0 <= min(votes[-1]) <= max(votes[-1]) <= 100:
+                raise DatasetError(f"{file}: row {row}: expected vote counts from 0 to 100, found {votes[-1]}")
     return np.array(votes, np.int8).reshape(-1, len(FERPLUS_VOTES))
 
 
-class _open_csv:
-    """Open a csv file, check its header, and give the column names and the lines after it."""
-
-    def __init__(self, file: Path, expected: set[str]) -> None:
-        self._file, self._expected = file, expected
-
-    def __enter__(self) -> tuple[list[str], Iterable[list[str]]]:
-        self._stream = self._file.open(newline="", encoding="utf-8")
+@contextlib.contextmanager
+def _open_csv(file: Path, expected: set[str]) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
+    """Open a csv file, check its header, and give the column names and the lines after it, empty ones left out."""
+    with file.open(newline="", encoding="utf-8-sig") as stream:
+        lines = csv.reader(stream)
         try:
-            lines = csv.reader(self._stream)
             names = [name.strip().lower() for name in next(lines, [])]
+            if missing := expected - set(names):
+                raise DatasetError(
+                    f"{file}: expected the columns {', '.join(sorted(missing))}, found {', '.join(names)[:80]}"
+                )
+            yield names, (line for line in lines if line)
         except (UnicodeDecodeError, csv.Error) as error:
-            self._stream.close()
-            raise DatasetError(f"{self._file}: expected a csv file, found something else: {error}") from error
-        if missing := self._expected - set(names):
-            self._stream.close()
-            raise DatasetError(
-                f"{self._file}: expected the columns {', '.join(sorted(missing))}, found {', '.join(names)}"
-            )
-        return names, lines
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
+            raise DatasetError(f"{file}: expected a csv file, found something else: {error}") from error

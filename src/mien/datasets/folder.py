@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mien.datasets.sample import Dataset, Sample
-from mien.errors import DatasetError
+from mien.errors import DatasetError, MissingSplitError
 from mien.expressions import BASIC_7, FERPLUS_8, canonical_expression
 from mien.images import SUFFIXES, read_image
 
@@ -39,7 +39,7 @@ def read_folder(root: Path, split: str) -> Folder:
     base = root if split == "all" else root / split
     if not base.is_dir():
         splits = ", ".join(sorted(path.name for path in root.iterdir() if path.is_dir())) or "no folders"
-        raise DatasetError(f"{root}: expected a folder {split!r} for this split, found {splits}")
+        raise MissingSplitError(f"{root}: expected a folder {split!r} for this split, found {splits}")
     bases = [base] if split == "all" else [path for path in sorted(root.iterdir()) if path.is_dir()]
     names = {
         canonical_expression(folder.name)

@@ -33,4 +33,7 @@ def build_network(name: str, classes: int, in_channels: int, options: Mapping[st
         choices = get_args(hints[option])
         if choices and value not in choices:
             raise ExperimentError(f"network {name}: {option} must be one of {', '.join(choices)}, not {value!r}")
-    return network(classes=classes, in_channels=in_channels, **options)
+    try:
+        return network(classes=classes, in_channels=in_channels, **options)
+    except (TypeError, ValueError) as error:
+        raise ExperimentError(f"network {name}: {error}") from error

@@ -37,6 +37,7 @@ def save_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
     temporary = file.with_name(file.name + ".part")
     with temporary.open("wb") as stream:
         stream.write(save(tensors, metadata=header))
+        stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, file)
 

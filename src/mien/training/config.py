@@ -5,7 +5,7 @@ The sentence under each field is its documentation. One TOML file describes one 
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -22,6 +22,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -38,7 +39,7 @@ class DataOptions:
     """Side of the square network input, in pixels."""
     channels: Literal[1, 3] = 1
     """1 for grey, 3 for RGB."""
-    margin: float = 0.0
+    margin: Annotated[float, Field(gt=-0.5, le=2)] = 0.0
     """Margin of the runtime's crop rule for networks trained on this data: how its faces were framed."""
     mean: float = 0.5
     """Mean intensity on the scale 0 to 1, subtracted."""
@@ -175,8 +176,13 @@ def read_experiment(file: Path) -> Experiment:
 
 def experiment_from_dict(values: dict[str, Any], source: str) -> Experiment:
     """The inverse of `experiment_to_dict`; source is named in errors."""
+    return validated(_ADAPTER, values, source)
+
+
+def validated(adapter: TypeAdapter[T], values: dict[str, Any], source: str) -> T:
+    """Values checked against a configuration class; ExperimentError names source, key, expectation and finding."""
     try:
-        return _ADAPTER.validate_python(values)
+        return adapter.validate_python(values)
     except ValidationError as error:
         first = min(error.errors(), key=lambda each: each["type"] != "unexpected_keyword_argument")
         key = ".".join(str(part) for part in first["loc"])

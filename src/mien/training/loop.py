@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import math
 import platform
 import sys
 import time
@@ -18,7 +19,7 @@ from torch import nn
 
 import mien
 from mien.datasets import Dataset, as_faces
-from mien.errors import CheckpointError, DatasetError
+from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy
 from mien.models import build_network
 from mien.plots import draw_curves
@@ -67,7 +68,7 @@ class Training:
                 f"{experiment.schedule.batch_size} faces, found {len(training)}"
             )
         self.experiment, self.device = experiment, device
-        self.expressions = training.expressions
+        self.expressions, self.training_images = training.expressions, len(training)
         data = experiment.data
         self.preprocessing = Preprocessing(data.size_px, data.channels, data.margin, data.mean, data.deviation)
         torch.manual_seed(derive_seed(experiment.seed, "weights"))
@@ -92,7 +93,7 @@ class Training:
         losses = torch.zeros((), device=self.device)
         correct, seen = torch.zeros((), device=self.device), 0
         for step, batch in enumerate(self.method.batches(self.epoch)):
-            results = self._step(batch, step, steps)
+            results = self.take_step(batch, step, steps)
             losses += results["loss"].detach()
             correct += results["correct"]
             seen += len(batch.labels)
@@ -116,7 +117,8 @@ class Training:
         self.history.append(row)
         return row
 
-    def _step(self, batch: Batch, step: int, steps_per_epoch: int) -> dict[str, torch.Tensor]:
+    def take_step(self, batch: Batch, step: int, steps_per_epoch: int) -> dict[str, torch.Tensor]:
+        """Forward, backward, optimizer and average for one batch; the method's losses."""
         position = self.epoch * steps_per_epoch + step
         rate = learning_rate(self.experiment.schedule, position, steps_per_epoch)
         for group in self.optimizer.param_groups:
@@ -156,6 +158,7 @@ class Training:
             "network": self.experiment.network.name,
             "network_options": self.experiment.network.options,
             "expressions": list(self.expressions),
+            "training_images": self.training_images,
             "preprocessing": self.preprocessing.to_dict(),
             "experiment": experiment_to_dict(self.experiment),
             "epoch": self.epoch,
@@ -171,8 +174,14 @@ class Training:
         return Checkpoint(tensors, facts)
 
     def resume(self, checkpoint: Checkpoint, source: str) -> None:
-        """Go on from a checkpoint of the same experiment; CheckpointError otherwise."""
+        """Go on from a checkpoint of the same experiment and data; CheckpointError otherwise."""
         require_same_experiment(checkpoint.facts, self.experiment, source)
+        for fact, found in (("expressions", list(self.expressions)), ("training_images", self.training_images)):
+            if checkpoint.facts[fact] != found:
+                raise CheckpointError(
+                    f"{source}: expected the data it was trained on, with {fact} {checkpoint.facts[fact]}, "
+                    f"found {found}"
+                )
         self.network.load_state_dict(checkpoint.part("network"))
         self.average.load(checkpoint.part("average"))
         load_optimizer_tensors(self.optimizer, checkpoint.part("optimizer"))
@@ -196,9 +205,10 @@ def train(
     on one machine. Without it, a folder that already holds a training is refused.
     device: a torch device; by default the GPU where there is one.
     """
+    check_experiment(experiment)
     keep_freed_memory()
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    state = Training(experiment, training, selection, torch.device(chosen))
+    torch.backends.cudnn.deterministic = True
+    state = Training(experiment, training, selection, find_device(device))
     last = out / LAST
     if resume and last.exists():
         state.resume(load_checkpoint(last), str(last))
@@ -218,14 +228,39 @@ def train(
             progress.estimate(estimate_seconds(state), state.epoch)
         while state.epoch < experiment.schedule.epochs:
             row = state.run_epoch(progress)
+            if not math.isfinite(row["training_loss"]):
+                raise ExperimentError(
+                    f"{experiment.name}: expected a finite loss, found {row['training_loss']} in epoch "
+                    f"{state.epoch}; try a lower learning rate or clip_norm"
+                )
             checkpoint = state.checkpoint()
             if row["selection_accuracy"] >= best_accuracy(state.history[:-1]):
                 save_checkpoint(out / BEST, checkpoint)
             save_checkpoint(last, checkpoint)
             write_log(out / LOG, state.history)
             progress.epoch(row)
+    write_log(out / LOG, state.history)  # again, for a run that was killed between the last checkpoint and its log
     draw_curves(state.history, experiment.name, out / CURVES)
     return TrainingResult(out / BEST, tuple(state.history))
+
+
+def check_experiment(experiment: Experiment) -> None:
+    """ExperimentError for a network, method or option that does not exist; needs no data."""
+    method_class(experiment.method.name).read_options(experiment.method.options)
+    network = experiment.network
+    build_network(network.name, 2, experiment.data.channels, network.options)
+
+
+def find_device(name: str | None) -> torch.device:
+    """A device by name, or the GPU where there is one; ExperimentError where it cannot be used."""
+    device_name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(device_name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ExperimentError(f"device {device_name!r}: expected one that torch can use: {reason}") from error
+    return device
 
 
 def best_accuracy(history: list[dict[str, float]]) -> float:
@@ -243,9 +278,9 @@ def estimate_seconds(state: Training, steps: int = 4) -> float:
     try:
         batches = state.method.batches(state.epoch)
         total = state.method.steps_per_epoch()
-        state._step(next(batches), 0, total)  # the first step also allocates
+        state.take_step(next(batches), 0, total)  # the first step also allocates
         started = time.perf_counter()
-        measured = sum(1 for batch in islice(batches, steps) if state._step(batch, 0, total))
+        measured = sum(1 for batch in islice(batches, steps) if state.take_step(batch, 0, total))
         elapsed = time.perf_counter() - started
     finally:
         state.network, state.optimizer, state.average = network, optimizer, average

@@ -29,7 +29,7 @@ class TorchScorer:
         device = next(self.network.parameters()).device
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(faces), BATCH_SIZE):
+            for start in range(0, max(1, len(faces)), BATCH_SIZE):
                 inputs = to_network_input(faces[start : start + BATCH_SIZE], self.preprocessing)
                 images = torch.from_numpy(inputs).to(device, memory_format=torch.channels_last)
                 parts.append(self.network(images).float().cpu().numpy())

@@ -17,6 +17,11 @@ class Method(ABC):
     def __init__(self, source: BatchSource, options: dict[str, Any]) -> None:
         """source: the training faces. options: those of the experiment file."""
 
+    @staticmethod
+    @abstractmethod
+    def read_options(options: dict[str, Any]) -> object:
+        """The options checked; ExperimentError for unknown or wrong ones."""
+
     def before_epoch(self, network: Classifier, epoch: int) -> None:  # noqa: B027
         """Called before the batches of an epoch; epochs count from 0."""
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
 from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource
-from mien.training.config import STRICT
+from mien.training.config import STRICT, validated
 from mien.training.methods.method import Method
 
 
@@ -27,7 +27,11 @@ class Standard(Method):
 
     def __init__(self, source: BatchSource, options: dict[str, Any]) -> None:
         self.source = source
-        self.options = StandardOptions(**options)
+        self.options = self.read_options(options)
+
+    @staticmethod
+    def read_options(options: dict[str, Any]) -> StandardOptions:
+        return validated(TypeAdapter(StandardOptions), options, "method standard")
 
     def steps_per_epoch(self) -> int:
         return len(self.source) // self.source.batch_size
