@@ -43,6 +43,12 @@ def test_calibration_error_worked_by_hand() -> None:
     assert metrics.expected_calibration_error(certain, np.array([0, 1])) == 0
 
 
+def test_negative_log_likelihood_worked_by_hand() -> None:
+    probabilities = np.array([[0.5, 0.5], [0.25, 0.75]], np.float32)
+    found = metrics.negative_log_likelihood(probabilities, np.array([0, 0]))
+    assert found == pytest.approx((math.log(2) + math.log(4)) / 2)
+
+
 def test_bootstrap_interval_of_a_mean() -> None:
     values = np.random.default_rng(1).normal(3, 2, 400)
     low, high = metrics.bootstrap_interval(lambda drawn: float(values[drawn].mean()), 400)

@@ -19,7 +19,8 @@ from mien.training.augmentation import augment
 from mien.training.batches import BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import AugmentationOptions, Experiment, experiment_from_dict, read_experiment
-from mien.training.loop import Training, check_experiment, find_device, train
+from mien.training.loop import Training, check_experiment, train
+from mien.training.machine import find_device
 from mien.training.optimization import WeightAverage, learning_rate
 from mien.training.randomness import derive_seed
 from mien.training.torch_scorer import TorchScorer, deployable_network
@@ -162,7 +163,7 @@ def test_devices_are_checked() -> None:
     [
         ({"network": {"name": "rlr-cnet", "options": {"dropout": "a"}}}, "network rlr-cnet: "),
         ({"network": {"name": "rlr-cnet", "options": {"dropout": 2.0}}}, "network rlr-cnet: dropout"),
-        ({"network": {"name": "rlr-cnet", "options": {"beta": 0}}}, "beta must be at least 0.1"),
+        ({"network": {"name": "rlr-cnet", "options": {"beta": 0}}}, "beta must be at least 0.2"),
         ({"method": {"options": {"label_smooth": 0.1}}}, "method standard: unknown key 'label_smooth'"),
         ({"method": {"name": "magic"}}, "unknown method 'magic'; known: standard"),
     ],

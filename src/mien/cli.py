@@ -160,8 +160,9 @@ def train(
     """Train a network as an experiment file says."""
     with _train_extra():
         from mien.training.config import read_experiment
-        from mien.training.loop import check_experiment, find_device
+        from mien.training.loop import check_experiment
         from mien.training.loop import train as run
+        from mien.training.machine import find_device
     from mien.datasets import open_dataset
 
     wanted = read_experiment(experiment)

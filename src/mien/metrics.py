@@ -57,6 +57,12 @@ def expected_calibration_error(probabilities: NDArray[np.float32], labels: NDArr
     return float(gaps.sum() / len(labels))
 
 
+def negative_log_likelihood(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Mean cross entropy of probabilities (N, K) with labels (N,), in nats."""
+    chosen = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+
+
 def bootstrap_interval(
     measure: Callable[[NDArray[np.int64]], float], count: int, resamples: int = 1000, seed: int = 0
 ) -> tuple[float, float]:

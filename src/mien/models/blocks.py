@@ -30,8 +30,8 @@ class BetaMish(nn.Module):
 
     def __init__(self, beta: float = 1.5) -> None:
         super().__init__()
-        if beta < 0.1:
-            raise ValueError(f"beta must be at least 0.1, not {beta}")
+        if beta < 0.2:
+            raise ValueError(f"beta must be at least 0.2, not {beta}")
         self.beta = beta
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class _BetaMishFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, beta: float) -> Tensor:
-        u = x.clamp(max=min(80, 10 / beta)).exp_().add_(1)  # beyond, tanh is 1 in float32
+        u = x.clamp(max=10 / beta).exp_().add_(1)  # beyond, tanh is 1 in float32
         t = u.pow(2 * beta).add_(1).reciprocal_().mul_(-2).add_(1)
         ctx.save_for_backward(x, u, t)
         ctx.beta = beta

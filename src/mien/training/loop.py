@@ -1,7 +1,6 @@
 """The one training loop: batches, loss, backward, step, average, evaluate, save; and from the start again."""
 
 import copy
-import ctypes
 import math
 import platform
 import sys
@@ -12,21 +11,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 import mien
 from mien.datasets import Dataset, as_faces
 from mien.errors import CheckpointError, DatasetError, ExperimentError
-from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy
+from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy, negative_log_likelihood
 from mien.models import build_network
 from mien.plots import draw_curves
 from mien.preprocessing import Preprocessing
 from mien.training.batches import Batch, BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
+from mien.training.machine import find_device, keep_freed_memory
 from mien.training.methods import method_class
 from mien.training.optimization import (
     WeightAverage,
@@ -251,18 +249,6 @@ def check_experiment(experiment: Experiment) -> None:
     build_network(network.name, 2, experiment.data.channels, network.options)
 
 
-def find_device(name: str | None) -> torch.device:
-    """A device by name, or the GPU where there is one; ExperimentError where it cannot be used."""
-    device_name = name or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(device_name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ExperimentError(f"device {device_name!r}: expected one that torch can use: {reason}") from error
-    return device
-
-
 def best_accuracy(history: list[dict[str, float]]) -> float:
     """The highest accuracy on the selection split so far; -1 before the first epoch."""
     return max((row["selection_accuracy"] for row in history), default=-1.0)
@@ -287,20 +273,6 @@ def estimate_seconds(state: Training, steps: int = 4) -> float:
     return elapsed / max(1, measured) * total
 
 
-def keep_freed_memory() -> None:
-    """Ask glibc to keep freed memory instead of giving it back to the system after every step.
-
-    Getting it again costs page faults: a tenth of the time on CPU. Elsewhere than on glibc, nothing happens.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    trim_threshold, top_padding, mmap_threshold = -1, -2, -3  # malloc.h
-    libc = ctypes.CDLL(None)
-    libc.mallopt(trim_threshold, 2**31 - 1)
-    libc.mallopt(top_padding, 2**28)
-    libc.mallopt(mmap_threshold, 2**30)
-
-
 def require_same_experiment(facts: dict[str, Any], experiment: Experiment, source: str) -> None:
     """CheckpointError unless a checkpoint belongs to this experiment, naming what differs."""
     if facts["network"] != experiment.network.name:
@@ -313,9 +285,3 @@ def require_same_experiment(facts: dict[str, Any], experiment: Experiment, sourc
             f"{source}: expected a checkpoint of this experiment, but it was trained with another "
             + ", ".join(f"{key} ({saved.get(key)} instead of {wanted[key]})" for key in different)
         )
-
-
-def negative_log_likelihood(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Mean cross entropy of probabilities (N, K) with labels (N,), in nats."""
-    chosen = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(chosen, 1e-12)).mean())
