@@ -15,17 +15,14 @@ from PIL import Image
 from mien.datasets import open_dataset
 from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.training import config
-from mien.training.augmentation import augment
 from mien.training.batches import BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mien.training.config import AugmentationOptions, Experiment, experiment_from_dict, read_experiment
+from mien.training.config import Experiment, experiment_from_dict
 from mien.training.loop import Training, check_experiment, train
 from mien.training.machine import find_device
 from mien.training.optimization import WeightAverage, learning_rate
 from mien.training.randomness import derive_seed
 from mien.training.torch_scorer import TorchScorer, deployable_network
-
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 TINY = """
 name = "tiny"
@@ -246,57 +243,6 @@ def test_without_augmentation_batches_are_the_normalised_faces() -> None:
     np.testing.assert_allclose(batch.images.numpy(), expected, atol=2e-5)
 
 
-def changed(options: AugmentationOptions, images: torch.Tensor, size_px: int = 48) -> torch.Tensor:
-    return augment(images, options, size_px, torch.Generator().manual_seed(0))
-
-
-def test_augmentation_moves_as_far_as_it_says() -> None:
-    images = torch.zeros(200, 1, 48, 48)
-    images[:, :, 22:26, 22:26] = 1
-    place = torch.arange(48.0) + 0.5
-
-    def centres(moved: torch.Tensor) -> torch.Tensor:
-        mass = moved.sum(dim=(1, 2, 3))
-        return torch.stack([(moved.sum(dim=(1, axis)) * place).sum(1) / mass for axis in (3, 2)], dim=1) - 24
-
-    shifts = centres(changed(AugmentationOptions(flip=0, translation=0.1), images))
-    assert 4.3 < shifts.abs().max() <= 4.81
-    assert abs(shifts.mean()) < 0.5
-    images = torch.zeros(200, 1, 48, 48)
-    images[:, :, 22:26, 40:44] = 1  # 18 to the right
-    turned = centres(changed(AugmentationOptions(flip=0, rotation_degrees=20), images))
-    angles = torch.rad2deg(torch.atan2(turned[:, 0], turned[:, 1]))
-    assert 18 < angles.abs().max() < 20.5
-    scaled = centres(changed(AugmentationOptions(flip=0, scale=0.25), images))[:, 1] / 18
-    assert 0.79 < scaled.min() < 0.83
-    assert 1.2 < scaled.max() < 1.26
-    flipped = centres(changed(AugmentationOptions(flip=0.5), images))[:, 1]
-    assert set(flipped.round().tolist()) == {-18.0, 18.0}
-    assert 60 < (flipped < 0).sum() < 140
-
-
-def test_augmentation_lights_and_erases_as_it_says() -> None:
-    images = torch.rand(300, 3, 48, 48, generator=torch.Generator().manual_seed(1)) * 0.4 + 0.3
-    shifted = changed(AugmentationOptions(flip=0, brightness=0.2), images) - images
-    assert shifted.amax(dim=(1, 2, 3)).max() == pytest.approx(0.2, abs=0.01)
-    assert shifted.std(dim=(1, 2, 3)).max() < 1e-5
-    ratio = changed(AugmentationOptions(flip=0, contrast=0.3), images).std(dim=(1, 2, 3)) / images.std(dim=(1, 2, 3))
-    assert 0.69 < ratio.min() < 0.73
-    assert 1.27 < ratio.max() < 1.31
-    erased = changed(AugmentationOptions(flip=0, erasing=0.5, erasing_area=(0.1, 0.2)), images)
-    share = (erased - images).abs().amax(dim=1).gt(1e-4).float().mean(dim=(1, 2))
-    assert 110 < (share > 0).sum() < 190
-    assert 0.06 < share[share > 0].min() < 0.13
-    assert 0.17 < share.max() < 0.24
-
-
-def test_augmentation_resizes() -> None:
-    images = torch.linspace(0, 1, 48).expand(2, 1, 48, 48)
-    small = changed(AugmentationOptions(flip=0), images, 36)
-    assert small.shape == (2, 1, 36, 36)
-    assert small.mean().item() == pytest.approx(0.5, abs=0.01)
-
-
 def test_learning_rates_worked_by_hand() -> None:
     schedule = experiment(schedule={"epochs": 10, "learning_rate": 1.0, "warmup_epochs": 2}).schedule
     rates = [learning_rate(schedule, step, 10) for step in range(100)]
@@ -339,40 +285,3 @@ def test_seeds_differ_by_purpose_and_moment() -> None:
     seeds = {derive_seed(s, p, e, t) for s in (0, 1) for p in "ab" for e in range(5) for t in range(5)}
     assert len(seeds) == 100
     assert all(0 <= seed < 2**63 for seed in seeds)
-
-
-@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
-def test_committed_experiments_are_valid(file: Path) -> None:
-    from mien.models import build_network
-    from mien.training.methods import method_class
-
-    wanted = read_experiment(file)
-    build_network(wanted.network.name, 7, wanted.data.channels, wanted.network.options)
-    method_class(wanted.method.name)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("colour = 3", "unknown key 'colour'"),
-        ("[schedule]\nepochs = 2\nepoch = 3", "unknown key 'schedule.epoch'"),
-        ("name = 3", "name: Input should be a valid string, found 3"),
-        ("[schedule]\nepochs = 0", "schedule.epochs: Input should be greater than or equal to 1, found 0"),
-        ("[schedule]\nepochs = 1", "warmup_epochs .* must be smaller than epochs"),
-        ("[schedule]\nepochs = 3\nprogressive_epochs = 1", "progressive_size_px and progressive_epochs go together"),
-        ("[schedule]\nepochs = 3\nprogressive_epochs = 1\nprogressive_size_px = [48]", "must be smaller than"),
-        ("[data.more]\nx = 1", "unknown key 'data.more'"),
-        ("name =", "expected TOML"),
-    ],
-)
-def test_wrong_experiments_are_named(tmp_path: Path, text: str, message: str) -> None:
-    base = 'name = "x"\n' if not text.startswith("name") else ""
-    tables = '[data]\ndataset = "folder"\n[network]\nname = "rlr-cnet"\n'
-    tables += "" if "[schedule]" in text else "[schedule]\nepochs = 5\n"
-    file = tmp_path / "x.toml"
-    file.write_text(base + (text + "\n" + tables if not text.startswith("[") else tables + text))
-    with pytest.raises(ExperimentError, match=rf"x\.toml: .*{message}") as caught:
-        read_experiment(file)
-    assert "\n" not in str(caught.value)
-    with pytest.raises(ExperimentError, match="found nothing"):
-        read_experiment(tmp_path / "none.toml")

@@ -41,11 +41,13 @@ def export_checkpoint(file: Path, out: Path, name: str | None, licence: str) -> 
 
     name: the network's name in the manifest; that of the experiment if None.
     Returns the largest difference of logits to torch over 64 faces. Raises CheckpointError for a damaged
-    checkpoint, ModelError when the difference exceeds 1e-4; then nothing is written.
+    checkpoint, ModelError when the difference exceeds 1e-4 or the folder has another `manifest.json`; then
+    nothing is written.
     """
     checkpoint = load_checkpoint(file)
     network = deployable_network(checkpoint)
     card = make_card(checkpoint, network, name, licence)
+    manifest = read_manifest(out.parent / "manifest.json", card.name)
     encoded = to_onnx(network, card)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".part")
@@ -54,7 +56,6 @@ def export_checkpoint(file: Path, out: Path, name: str | None, licence: str) -> 
     if not difference <= TOLERANCE:  # also where it is not a number
         temporary.unlink()
         raise ModelError(f"{file}: expected ONNX Runtime within {TOLERANCE} of torch, found {difference:.1e}")
-    manifest = read_manifest(out.parent / "manifest.json", card.name)
     os.replace(temporary, out)
     enter_into_manifest(manifest, out, encoded, card)
     return difference

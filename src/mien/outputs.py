@@ -34,9 +34,7 @@ def to_record(name: str, image: ImageArray, faces: Sequence[Face]) -> dict[str, 
 
 
 def to_text(record: dict[str, Any]) -> str:
-    """A record for people: a line for the picture and one for each face."""
-    if "error" in record:
-        return f"error: {record['error']}"
+    """A record of a picture that was read, for people: a line for it and one for each face."""
     faces = record["faces"]
     count = {0: "no face", 1: "1 face"}.get(len(faces), f"{len(faces)} faces")
     lines = [f"{record['source']}  {record['width']}x{record['height']}  {count}"]
@@ -68,8 +66,8 @@ class CsvFile:
 
     def write(self, record: dict[str, Any]) -> None:
         """Append the rows of a record."""
-        blank = [""] * (6 + 1 + len(self._expressions))
         start = [record["source"], record.get("width", ""), record.get("height", "")]
+        blank = [""] * (len(COLUMNS) - len(start) + len(self._expressions))
         if not record.get("faces"):
             self._writer.writerow([*start, *blank, record.get("error", "")])
         for index, face in enumerate(record.get("faces", [])):

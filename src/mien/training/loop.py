@@ -203,7 +203,6 @@ def train(
     on one machine. Without it, a folder that already holds a training is refused.
     device: a torch device; by default the GPU where there is one.
     """
-    check_experiment(experiment)
     keep_freed_memory()
     torch.backends.cudnn.deterministic = True
     state = Training(experiment, training, selection, find_device(device))

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from mien.errors import ExperimentError
+from mien.training.config import read_experiment
+from mien.training.loop import check_experiment
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
+def test_committed_experiments_are_valid(file: Path) -> None:
+    check_experiment(read_experiment(file))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("colour = 3", "unknown key 'colour'"),
+        ("[schedule]\nepochs = 2\nepoch = 3", "unknown key 'schedule.epoch'"),
+        ("name = 3", "name: Input should be a valid string, found 3"),
+        ("[schedule]\nepochs = 0", "schedule.epochs: Input should be greater than or equal to 1, found 0"),
+        ("[schedule]\nepochs = 1", "warmup_epochs .* must be smaller than epochs"),
+        ("[schedule]\nepochs = 3\nprogressive_epochs = 1", "progressive_size_px and progressive_epochs go together"),
+        ("[schedule]\nepochs = 3\nprogressive_epochs = 1\nprogressive_size_px = [48]", "must be smaller than"),
+        ("[data.more]\nx = 1", "unknown key 'data.more'"),
+        ("name =", "expected TOML"),
+    ],
+)
+def test_wrong_experiments_are_named(tmp_path: Path, text: str, message: str) -> None:
+    base = 'name = "x"\n' if not text.startswith("name") else ""
+    tables = '[data]\ndataset = "folder"\n[network]\nname = "rlr-cnet"\n'
+    tables += "" if "[schedule]" in text else "[schedule]\nepochs = 5\n"
+    file = tmp_path / "x.toml"
+    file.write_text(base + (text + "\n" + tables if not text.startswith("[") else tables + text))
+    with pytest.raises(ExperimentError, match=rf"x\.toml: .*{message}") as caught:
+        read_experiment(file)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ExperimentError, match="found nothing"):
+        read_experiment(tmp_path / "none.toml")
