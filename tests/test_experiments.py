@@ -9,7 +9,7 @@ from mien.training.loop import check_experiment
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
-@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(EXPERIMENTS.rglob("*.toml")), ids=lambda file: file.stem)
 def test_committed_experiments_are_valid(file: Path) -> None:
     check_experiment(read_experiment(file))
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -6,7 +8,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mien.errors import ExperimentError
 from mien.models import NETWORKS, build_network
+from mien.models.attention import ShuffleAttention
 from mien.models.blocks import BetaMish, DepthwiseConvolution, interleave
+from mien.models.rlr_cnet import RlrCnetDual
 
 
 def convolution_and_linear_parameters(network: nn.Module) -> int:
@@ -80,7 +84,7 @@ def test_clipped_activation_is_an_option_without_parameters() -> None:
 
 
 def test_unknown_names_list_the_known_ones() -> None:
-    with pytest.raises(ExperimentError, match=r"unknown network 'vgg'; known: rlr-cnet, shufflenet-v2"):
+    with pytest.raises(ExperimentError, match=r"unknown network 'vgg'; known: rlr-cnet, rlr-cnet-dual, shufflenet-v2"):
         build_network("vgg", 7, 1, {})
     with pytest.raises(ExperimentError, match=r"unknown option depth; known: .*stem"):
         build_network("rlr-cnet", 7, 1, {"depth": 3})
@@ -126,3 +130,131 @@ def test_depthwise_convolution_is_the_same_in_training(side: int, stride: int) -
     layer = DepthwiseConvolution(8, 5, stride)
     x = torch.randn(2, 8, side, side)
     torch.testing.assert_close(layer.train()(x), layer.eval()(x))
+
+
+@pytest.mark.parametrize(
+    ("options", "convolution_and_linear", "attention"),
+    [
+        ({}, 1_018_203, 174),
+        ({"attention": "none"}, 1_018_203, 0),
+        ({"attention_groups": 2}, 1_018_203, 6 * 116),
+        ({"attention": "after-last-convolution"}, 1_018_203, 48),
+        ({"attention": "after-each-stage"}, 1_018_203, 3 * 174),
+        ({"head": "concatenated"}, 1_018_203 + 7 * 1024, 174),
+        ({"head": "two"}, 1_018_203 + 7 * 1024 - 7, 174),
+        ({"sharing": "all-but-last-unit"}, 1_018_203 + 232 * (232 + 25), 174),
+    ],
+)
+def test_parameters_of_the_branches(options: dict[str, Any], convolution_and_linear: int, attention: int) -> None:
+    """Shuffle attention adds 6 C / (2G); the heads and the separate unit what their form says."""
+    network = build_network("rlr-cnet-dual", 7, 3, options)
+    assert convolution_and_linear_parameters(network) == convolution_and_linear
+    own = sum(
+        p.numel() for layer in network.modules() if isinstance(layer, ShuffleAttention) for p in layer.parameters()
+    )
+    assert own == attention
+
+
+@pytest.mark.parametrize(
+    ("options", "millions"),
+    [
+        ({}, 6.732 + 1.90),
+        ({"attention": "none"}, 6.732),
+        ({"attention": "after-last-convolution"}, 6.732),
+        ({"sharing": "all-but-last-unit"}, 6.732 + 1.90 + 0.24),
+        ({"attention": "after-each-stage"}, 2 * 6.732 - 1.339 - 0.007),  # stem, stage 2 and head once
+        ({"head": "concatenated"}, 6.732 + 1.90 + 0.007),
+    ],
+)
+def test_multiply_adds_of_both_branches(options: dict[str, Any], millions: float) -> None:
+    """At 48 px with the published stem one path takes 6.7 M; what follows the first attention is paid twice.
+
+    The last convolution on 2 x 2 places: 464 * 1024 * 4 = 1.90 M; the separate unit 232 * (232 + 25) * 4 = 0.24 M.
+    """
+    network = build_network("rlr-cnet-dual", 7, 3, {"stem": "stride4", **options})
+    assert multiply_adds(network, 3, 48) / 1e6 == pytest.approx(millions, abs=0.005)
+    assert isinstance(network, RlrCnetDual)
+    path = network.feature_branch()
+    assert multiply_adds(path, 3, 48) == multiply_adds(build_network("rlr-cnet", 7, 3, {"stem": "stride4"}), 3, 48)
+    assert multiply_adds(path, 3, 224) / 1e6 == pytest.approx(117.0, abs=0.05)
+
+
+DUAL_OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"head": "two"},
+    {"head": "concatenated"},
+    {"sharing": "all-but-last-unit"},
+    {"attention": "none"},
+    {"attention": "after-last-convolution"},
+    {"attention": "after-each-stage", "sharing": "all-but-last-unit", "head": "concatenated"},
+]
+
+
+def disturbed(network: nn.Module) -> nn.Module:
+    """Gives every parameter of attention, which starts as a constant, some effect."""
+    torch.manual_seed(1)
+    for layer in network.modules():
+        if isinstance(layer, ShuffleAttention):
+            for parameter in layer.parameters():
+                parameter.data += 0.5 * torch.randn_like(parameter)
+    return network
+
+
+@pytest.mark.parametrize("options", DUAL_OPTIONS, ids=str)
+def test_both_branches_on_one_face_and_the_feature_branch_alone(options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    network = disturbed(build_network("rlr-cnet-dual", 7, 1, options)).eval()
+    assert isinstance(network, RlrCnetDual)
+    faces, others = torch.randn(2, 3, 1, 48, 48)
+    regular, rebalanced = network.forward_branches(faces, faces)
+    torch.testing.assert_close(network(faces), network.classify(network.mix(regular, rebalanced, 0.5)))
+    torch.testing.assert_close(network.forward_branches(faces, others)[0], regular)
+    torch.testing.assert_close(network.forward_branches(others, faces)[1], rebalanced)
+    alone = network.feature_branch().eval()
+    torch.testing.assert_close(alone(faces), network.classify(network.mix(regular, rebalanced, 1.0)))
+    if options.get("attention") != "none":
+        assert not torch.allclose(regular, rebalanced)
+
+
+def test_shuffle_attention_follows_its_equations() -> None:
+    torch.manual_seed(0)
+    layer = disturbed(ShuffleAttention(24, 3)).eval()
+    assert isinstance(layer, ShuffleAttention)
+    x = torch.randn(2, 24, 5, 4)
+    parts = []
+    for group in x.chunk(3, dim=1):  # (2, 8, 5, 4)
+        a, b = group.chunk(2, dim=1)  # (2, 4, 5, 4)
+        s = a.mean(dim=(2, 3), keepdim=True)
+        w1, b1 = layer.channel_weight.view(1, 4, 1, 1), layer.channel_bias.view(1, 4, 1, 1)
+        t = (b - b.mean(dim=(2, 3), keepdim=True)) / (b.var(dim=(2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
+        t = t * layer.norm.weight.view(1, 4, 1, 1) + layer.norm.bias.view(1, 4, 1, 1)
+        w2, b2 = layer.place_weight.view(1, 4, 1, 1), layer.place_bias.view(1, 4, 1, 1)
+        parts += [a * torch.sigmoid(w1 * s + b1), b * torch.sigmoid(w2 * t + b2)]
+    expected = functional.channel_shuffle(torch.cat(parts, dim=1), 2)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_shuffle_attention_starts_as_a_constant() -> None:
+    x = torch.randn(2, 464, 3, 3)
+    shuffled = functional.channel_shuffle(x, 2)
+    torch.testing.assert_close(ShuffleAttention(464, 8)(x), shuffled * torch.sigmoid(torch.tensor(1.0)))
+
+
+@pytest.mark.parametrize(
+    ("channels", "possible"),
+    [(116, {1, 2, 29, 58}), (232, {1, 2, 4, 29, 58, 116}), (464, {1, 2, 4, 8, 29, 58, 116, 232})],
+)
+def test_groups_must_divide_the_channels(channels: int, possible: set[int]) -> None:
+    for groups in range(-1, channels + 1):
+        if groups in possible:
+            assert ShuffleAttention(channels, groups)(torch.zeros(1, channels, 2, 2)).shape == (1, channels, 2, 2)
+        else:
+            with pytest.raises(ValueError, match=rf"{channels} channels need .*, not {groups}$"):
+                ShuffleAttention(channels, groups)
+
+
+def test_groups_need_one_place_of_attention() -> None:
+    with pytest.raises(ExperimentError, match="attention_groups needs attention"):
+        build_network("rlr-cnet", 7, 1, {"attention_groups": 2})
+    with pytest.raises(ExperimentError, match="after each stage they are 2, 4, 8"):
+        build_network("rlr-cnet", 7, 1, {"attention": "after-each-stage", "attention_groups": 2})

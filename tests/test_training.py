@@ -51,9 +51,20 @@ def experiment(**changes: object) -> Experiment:
     return experiment_from_dict({**config.tomllib.loads(TINY), **changes}, "tiny")
 
 
-def run_training(folder: Path, root: Path, *more: str) -> subprocess.Popen[str]:
+CUMULATIVE = (
+    TINY.replace('"rlr-cnet"', '"rlr-cnet-dual"').replace("epochs = 5", "epochs = 4").replace("size = 16", "size = 32")
+    + """
+masking = 0.5
+masked_copies = 1
+[method]
+name = "cumulative"
+"""
+)
+
+
+def run_training(text: str, folder: Path, root: Path, *more: str) -> subprocess.Popen[str]:
     file = folder.with_suffix(".toml")
-    file.write_text(TINY)
+    file.write_text(text)
     command = [sys.executable, "-m", "mien", "train", str(file), "--root", str(root), "--out", str(folder), *more]
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -64,15 +75,20 @@ def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:
     return out, errors
 
 
-def test_it_learns_and_survives_a_kill_bit_for_bit(class_folders: Path, tmp_path: Path) -> None:
-    out, errors = finish(run_training(tmp_path / "undisturbed", class_folders))
+@pytest.mark.parametrize(
+    ("text", "epochs", "steps"), [(TINY, 5, 6), (CUMULATIVE, 4, 12)], ids=["standard", "cumulative"]
+)
+def test_it_learns_and_survives_a_kill_bit_for_bit(
+    text: str, epochs: int, steps: int, class_folders: Path, tmp_path: Path
+) -> None:
+    out, errors = finish(run_training(text, tmp_path / "undisturbed", class_folders))
     assert out.strip() == str(tmp_path / "undisturbed" / "best.safetensors")
-    assert "5 epochs of 6 steps: about" in errors
-    assert "epoch 5/5" in errors
+    assert f"{epochs} epochs of {steps} steps: about" in errors
+    assert f"epoch {epochs}/{epochs}" in errors
 
     with (tmp_path / "undisturbed" / "log.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert [float(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5]
+    assert [float(row["epoch"]) for row in rows] == list(range(1, epochs + 1))
     assert float(rows[-1]["selection_accuracy"]) > 0.6  # chance is a third
     with Image.open(tmp_path / "undisturbed" / "curves.png") as curves:
         assert curves.width > 500
@@ -82,8 +98,8 @@ def test_it_learns_and_survives_a_kill_bit_for_bit(class_folders: Path, tmp_path
     print(f"kills are drawn with seed {seed}")
     generator = random.Random(seed)
     last = tmp_path / "killed" / "last.safetensors"
-    for target in (1, 3):  # once after the first epochs, once after the third
-        process = run_training(tmp_path / "killed", class_folders, "--resume")
+    for target in (1, epochs - 2):  # in the middle of an epoch or between two
+        process = run_training(text, tmp_path / "killed", class_folders, "--resume")
         while not last.exists() or load_checkpoint(last).facts["epoch"] < target:
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
@@ -91,8 +107,8 @@ def test_it_learns_and_survives_a_kill_bit_for_bit(class_folders: Path, tmp_path
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-        assert target <= load_checkpoint(last).facts["epoch"] < 5
-    finish(run_training(tmp_path / "killed", class_folders, "--resume"))
+        assert target <= load_checkpoint(last).facts["epoch"] < epochs
+    finish(run_training(text, tmp_path / "killed", class_folders, "--resume"))
 
     for name in ("last.safetensors", "best.safetensors"):
         first = load_checkpoint(tmp_path / "undisturbed" / name).tensors
@@ -161,7 +177,10 @@ def test_devices_are_checked() -> None:
         ({"network": {"name": "rlr-cnet", "options": {"dropout": 2.0}}}, "network rlr-cnet: dropout"),
         ({"network": {"name": "rlr-cnet", "options": {"beta": 0}}}, "beta must be at least 0.2"),
         ({"method": {"options": {"label_smooth": 0.1}}}, "method standard: unknown key 'label_smooth'"),
-        ({"method": {"name": "magic"}}, "unknown method 'magic'; known: standard"),
+        ({"method": {"name": "cumulative"}}, "method cumulative: expected a network with two branches, rlr-cnet-dual"),
+        ({"network": {"name": "rlr-cnet-dual", "options": {"attention_groups": 3}}}, "464 channels need .*, not 3"),
+        ({"augmentation": {"masks": [3, 2]}}, "masks: the first value .3. must not exceed the second"),
+        ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, standard"),
     ],
 )
 def test_wrong_options_are_named_before_data_is_read(changes: dict[str, object], message: str) -> None:
@@ -222,17 +241,15 @@ def source(faces: np.ndarray, **changes: object) -> BatchSource:
 def test_batches_depend_on_seed_epoch_and_step_alone() -> None:
     faces = np.random.default_rng(0).integers(0, 256, (64, 24, 24, 3)).astype(np.uint8)
     first, again, other = source(faces), source(faces), source(faces, seed=1)
-    order = first.shuffled(3)
-    assert sorted(order.tolist()) == list(range(64))
-    assert torch.equal(order, again.shuffled(3))
-    assert not torch.equal(order, first.shuffled(4))
-    assert not torch.equal(order, other.shuffled(3))
-    batch = first.batch(order, 3, 1)
-    assert torch.equal(batch.images, again.batch(order, 3, 1).images)
-    assert torch.equal(batch.labels, order[16:32])
-    assert not torch.equal(batch.images, other.batch(order, 3, 1).images)
+    chosen = torch.arange(40, 56)
+    batch = first.batch(chosen, 3, 1)
+    assert torch.equal(batch.images, again.batch(chosen, 3, 1).images)
+    assert torch.equal(batch.labels, chosen)
+    assert not torch.equal(batch.images, other.batch(chosen, 3, 1).images)
+    assert not torch.equal(batch.images, first.batch(chosen, 4, 1).images)
+    assert not torch.equal(batch.images, first.batch(chosen, 3, 2).images)
     assert batch.images.shape == (16, 3, 24, 24)
-    assert first.batch(order, 0, 0).images.shape == (16, 3, 16, 16)
+    assert first.batch(chosen, 0, 0).images.shape == (16, 3, 16, 16)
 
 
 def test_without_augmentation_batches_are_the_normalised_faces() -> None:

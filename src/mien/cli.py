@@ -4,6 +4,7 @@ import contextlib
 import io
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -155,6 +156,7 @@ def train(
     root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME if not given.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the experiment's seed.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by itself: cuda if any.")] = None,
 ) -> None:
     """Train a network as an experiment file says."""
@@ -166,6 +168,8 @@ def train(
     from mien.datasets import open_dataset
 
     wanted = read_experiment(experiment)
+    if seed is not None:
+        wanted = replace(wanted, seed=seed)
     check_experiment(wanted)
     find_device(device)
     data = wanted.data

@@ -6,12 +6,16 @@ from typing import Any, get_args, get_type_hints
 
 from mien.errors import ExperimentError
 from mien.models.classifier import Classifier
-from mien.models.rlr_cnet import RlrCnet
+from mien.models.rlr_cnet import RlrCnet, RlrCnetDual
 from mien.models.shufflenet_v2 import ShuffleNetV2
 
 __all__ = ["NETWORKS", "Classifier", "build_network"]
 
-NETWORKS: dict[str, type[Classifier]] = {"rlr-cnet": RlrCnet, "shufflenet-v2": ShuffleNetV2}
+NETWORKS: dict[str, type[Classifier]] = {
+    "rlr-cnet": RlrCnet,
+    "rlr-cnet-dual": RlrCnetDual,
+    "shufflenet-v2": ShuffleNetV2,
+}
 
 
 def build_network(name: str, classes: int, in_channels: int, options: Mapping[str, Any]) -> Classifier:

@@ -1,6 +1,6 @@
 """The training faces on the device, and the augmented batches cut from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from mien.preprocessing import ImageArray
 from mien.training.augmentation import augment
 from mien.training.config import Experiment
+from mien.training.masking import mask
 from mien.training.randomness import generator
 
 
@@ -26,7 +27,8 @@ class Batch:
 class BatchSource:
     """All training faces as one uint8 tensor on the device; a batch is drawn from (seed, epoch, step) alone.
 
-    faces: uint8 (N, S, S, C). labels: int64 (N,).
+    faces: uint8 (N, S, S, C). labels: int64 (N,). Where the experiment asks for masked copies, they stand
+    behind the faces, so that len() is (1 + copies) N.
     """
 
     def __init__(
@@ -36,24 +38,26 @@ class BatchSource:
         experiment: Experiment,
         device: torch.device,
     ) -> None:
-        self._faces = torch.from_numpy(faces.transpose(0, 3, 1, 2).copy()).to(device)
-        self._labels = torch.from_numpy(labels).to(device)
-        self._experiment = experiment
-        self._device = device
+        self.experiment = experiment
         self.batch_size = experiment.schedule.batch_size
+        copies = experiment.augmentation.masked_copies
+        originals = torch.from_numpy(faces.transpose(0, 3, 1, 2).copy()).to(device)
+        masked = [_masked_copy(originals, experiment, number) for number in range(copies)]
+        self._faces = torch.cat((originals, *masked)) if copies else originals
+        self.labels = torch.from_numpy(labels).to(device).repeat(1 + copies)
+        self._device = device
 
     def __len__(self) -> int:
-        return len(self._labels)
+        return len(self.labels)
 
-    def shuffled(self, epoch: int) -> Tensor:
-        """A permutation (N,) of all faces for an epoch."""
-        draw = generator(self._experiment.seed, "order", epoch)
-        return torch.randperm(len(self), generator=draw).to(self._device)
+    def draw(self, purpose: str, epoch: int) -> torch.Generator:
+        """The generator (on the CPU) for one purpose in an epoch."""
+        return generator(self.experiment.seed, purpose, epoch)
 
-    def batch(self, order: Tensor, epoch: int, step: int) -> Batch:
-        """The step-th batch of an order of face indices (M,), augmented."""
-        chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-        experiment, data = self._experiment, self._experiment.data
+    def batch(self, chosen: Tensor, epoch: int, step: int) -> Batch:
+        """The faces with the chosen indices int64 (B,), augmented."""
+        chosen = chosen.to(self._device)
+        experiment, data = self.experiment, self.experiment.data
         images = augment(
             self._faces[chosen].float().mul_(1 / 255),
             experiment.augmentation,
@@ -61,7 +65,15 @@ class BatchSource:
             generator(experiment.seed, "augmentation", epoch, step, self._device),
         )
         images = images.sub_(data.mean).mul_(1 / data.deviation)
-        return Batch(images.contiguous(memory_format=torch.channels_last), self._labels[chosen])
+        return Batch(images.contiguous(memory_format=torch.channels_last), self.labels[chosen])
+
+
+def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:
+    """Faces uint8 (N, C, S, S) with masks that stay the same in all epochs; another number, other masks."""
+    options = replace(experiment.augmentation, masking=1.0)
+    draw = generator(experiment.seed, "masked copies", number, device=faces.device)
+    parts = [mask(part.float().mul_(1 / 255), options, draw) for part in torch.split(faces, 1024)]
+    return torch.cat(parts).mul_(255).round_().to(torch.uint8)
 
 
 def input_size_px(experiment: Experiment, epoch: int) -> int:

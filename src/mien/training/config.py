@@ -22,6 +22,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Fill = Literal["mean", "black", "noise"]
 T = TypeVar("T")
 
 
@@ -77,6 +78,26 @@ class AugmentationOptions:
     """Probability of random erasing (Zhong et al., 2020), filled with the mean intensity."""
     erasing_area: tuple[Share, Share] = (0.02, 0.25)
     """Smallest and largest erased share of the area."""
+    masking: Share = 0.0
+    """Probability of improved random masking: several small rectangles (masking.py)."""
+    masks: tuple[Count, Count] = (1, 4)
+    """Fewest and most rectangles of a masked face."""
+    mask_area: tuple[Share, Share] = (0.01, 0.06)
+    """Smallest and largest share of the area that a rectangle takes."""
+    masking_total_area: Share = 0.25
+    """Largest share of the area that the rectangles of a face take together."""
+    mask_fill: Fill = "mean"
+    """What hides the face: its mean intensity, black, or uniform noise."""
+    masked_copies: Annotated[int, Field(ge=0)] = 0
+    """Masked copies of each training face that are added to the set before the first epoch, after the split."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "AugmentationOptions":
+        for name in ("erasing_area", "masks", "mask_area"):
+            smallest, largest = getattr(self, name)
+            if smallest > largest:
+                raise ValueError(f"{name}: the first value ({smallest}) must not exceed the second ({largest})")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -142,7 +142,7 @@ class Training:
         """The averaged network as it would ship."""
         network = copy.deepcopy(self.network)
         self.average.copy_to(network)
-        return TorchScorer(self.method.deployable(network), self.preprocessing)
+        return TorchScorer(self.method.deployable(network, self.experiment.method.options), self.preprocessing)
 
     def checkpoint(self) -> Checkpoint:
         """Everything that the rest of the training depends on."""
@@ -243,9 +243,9 @@ def train(
 
 def check_experiment(experiment: Experiment) -> None:
     """ExperimentError for a network, method or option that does not exist; needs no data."""
-    method_class(experiment.method.name).read_options(experiment.method.options)
-    network = experiment.network
-    build_network(network.name, 2, experiment.data.channels, network.options)
+    method, network = method_class(experiment.method.name), experiment.network
+    method.read_options(experiment.method.options)
+    method.check_network(build_network(network.name, 2, experiment.data.channels, network.options))
 
 
 def best_accuracy(history: list[dict[str, float]]) -> float:

@@ -1,5 +1,9 @@
 """A torch network as a scorer: uint8 faces in, probabilities out."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,6 +13,7 @@ from mien.models import Classifier, build_network
 from mien.preprocessing import ImageArray, Preprocessing, to_network_input
 from mien.scorer import softmax
 from mien.training.checkpoint import Checkpoint
+from mien.training.methods import method_class
 
 BATCH_SIZE = 256
 
@@ -36,8 +41,11 @@ class TorchScorer:
         return np.concatenate(parts)
 
 
-def deployable_network(checkpoint: Checkpoint) -> Classifier:
-    """The averaged network of a checkpoint, in evaluation mode; CheckpointError where weights do not fit."""
+def deployable_network(checkpoint: Checkpoint, method_options: Mapping[str, Any] = MappingProxyType({})) -> Classifier:
+    """The averaged network of a checkpoint as it ships, in evaluation mode; CheckpointError where weights do not fit.
+
+    method_options: take the place of those it was trained with, such as `deployed`.
+    """
     facts = checkpoint.facts
     network = build_network(
         facts["network"],
@@ -54,4 +62,5 @@ def deployable_network(checkpoint: Checkpoint) -> Classifier:
         raise CheckpointError(
             f"weights do not fit {facts['network']}: {len(missing)} missing, {len(found.unexpected_keys)} unknown"
         )
-    return network.eval()
+    method = facts["experiment"]["method"]
+    return method_class(method["name"]).deployable(network, {**method["options"], **method_options}).eval()

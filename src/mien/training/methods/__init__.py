@@ -1,10 +1,11 @@
 """The training methods, by name."""
 
 from mien.errors import ExperimentError
+from mien.training.methods.cumulative import Cumulative
 from mien.training.methods.method import Method
 from mien.training.methods.standard import Standard
 
-METHODS: dict[str, type[Method]] = {"standard": Standard}
+METHODS: dict[str, type[Method]] = {"cumulative": Cumulative, "standard": Standard}
 
 
 def method_class(name: str) -> type[Method]:

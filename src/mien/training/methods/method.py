@@ -48,6 +48,11 @@ class Method(ABC):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:  # noqa: B027
         """The inverse of `state_dict`."""
 
-    def deployable(self, network: Classifier) -> Classifier:
-        """The module that is evaluated and exported."""
+    @classmethod  # noqa: B027
+    def check_network(cls, network: Classifier) -> None:
+        """ExperimentError for a network that this method cannot train."""
+
+    @classmethod
+    def deployable(cls, network: Classifier, options: dict[str, Any]) -> Classifier:
+        """The module that is evaluated and exported, for a network trained with these options."""
         return network

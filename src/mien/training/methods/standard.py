@@ -12,6 +12,7 @@ from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource
 from mien.training.config import STRICT, validated
 from mien.training.methods.method import Method
+from mien.training.samplers import uniform_order
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -37,9 +38,10 @@ class Standard(Method):
         return len(self.source) // self.source.batch_size
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        order = self.source.shuffled(epoch)
+        source, size = self.source, self.source.batch_size
+        order = uniform_order(len(source), source.draw("order", epoch))
         for step in range(self.steps_per_epoch()):
-            yield self.source.batch(order, epoch, step)
+            yield source.batch(order[step * size : (step + 1) * size], epoch, step)
 
     def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
         logits = network(batch.images)

@@ -1,0 +1,99 @@
+"""Cumulative learning: two branches, one fed by a uniform and one by a reversed sampler, mixed by a falling α.
+
+Zhou et al., "BBN: Bilateral-Branch Network with Cumulative Learning for Long-Tailed Visual Recognition",
+CVPR 2020, https://arxiv.org/abs/1912.02413, and its reference code; that RLR-CNet takes its formulas over
+unchanged is inferred. What differs from the code: T_max is the number of epochs whatever it is.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+from torch.nn import functional
+
+from mien.errors import ExperimentError
+from mien.models import Classifier
+from mien.models.rlr_cnet import RlrCnetDual
+from mien.training.batches import Batch, BatchSource
+from mien.training.config import STRICT, validated
+from mien.training.methods.method import Method
+from mien.training.samplers import reversed_order, uniform_order
+
+
+@dataclass(frozen=True, config=STRICT)
+class CumulativeOptions:
+    """Options of cumulative learning."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the target that is spread over all classes (Szegedy et al., 2016); 0 in BBN."""
+    deployed: Literal["both", "feature-branch"] = "both"
+    """What is selected and shipped: both branches with α = 0.5, or the feature-learning branch alone."""
+
+
+def mixing_weight(epoch: int, epochs: int) -> float:
+    """α = 1 - (T / T_max)², the share of the feature-learning branch in an epoch counted from 0."""
+    return 1 - (epoch / epochs) ** 2
+
+
+def mixed_loss(logits: Tensor, regular: Tensor, rebalanced: Tensor, alpha: float, label_smoothing: float) -> Tensor:
+    """α CE(z, y_c) + (1 - α) CE(z, y_r): logits (B, K), labels of both samplers (B,)."""
+    first = functional.cross_entropy(logits, regular, label_smoothing=label_smoothing)
+    second = functional.cross_entropy(logits, rebalanced, label_smoothing=label_smoothing)
+    return alpha * first + (1 - alpha) * second
+
+
+class Cumulative(Method):
+    """Half of each batch from the uniform sampler, half from the reversed one, logits and loss mixed by α.
+
+    An epoch shows every face once through the uniform sampler and as many drawn by the reversed one.
+    """
+
+    def __init__(self, source: BatchSource, options: dict[str, Any]) -> None:
+        self.source = source
+        self.options = self.read_options(options)
+        if source.batch_size % 2:
+            raise ExperimentError(
+                f"method cumulative: batch_size must be even, half for each sampler, not {source.batch_size}"
+            )
+
+    @staticmethod
+    def read_options(options: dict[str, Any]) -> CumulativeOptions:
+        return validated(TypeAdapter(CumulativeOptions), options, "method cumulative")
+
+    def steps_per_epoch(self) -> int:
+        return len(self.source) // (self.source.batch_size // 2)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        source, half = self.source, self.source.batch_size // 2
+        steps = self.steps_per_epoch()
+        uniform = uniform_order(len(source), source.draw("order", epoch))
+        reversed_ = reversed_order(source.labels.cpu(), steps * half, source.draw("reversed order", epoch))
+        for step in range(steps):
+            part = slice(step * half, (step + 1) * half)
+            yield source.batch(torch.cat((uniform[part], reversed_[part])), epoch, step)
+
+    def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
+        assert isinstance(network, RlrCnetDual)  # see check_network
+        alpha = mixing_weight(epoch, self.source.experiment.schedule.epochs)
+        features = network.forward_branches(*batch.images.chunk(2))
+        logits = network.classify(network.mix(*features, alpha))
+        regular, rebalanced = batch.labels.chunk(2)
+        answers = logits.argmax(dim=1)
+        right = alpha * (answers == regular).sum() + (1 - alpha) * (answers == rebalanced).sum()
+        loss = mixed_loss(logits, regular, rebalanced, alpha, self.options.label_smoothing)
+        return {"loss": loss, "correct": 2 * right}  # of both halves of the batch
+
+    @classmethod
+    def check_network(cls, network: Classifier) -> None:
+        if not isinstance(network, RlrCnetDual):
+            raise ExperimentError("method cumulative: expected a network with two branches, rlr-cnet-dual")
+
+    @classmethod
+    def deployable(cls, network: Classifier, options: dict[str, Any]) -> Classifier:
+        if cls.read_options(options).deployed == "both":
+            return network
+        assert isinstance(network, RlrCnetDual)
+        return network.feature_branch()
