@@ -67,3 +67,21 @@ def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 seed = index + 1000 * label + (100_000 if split == "training" else 0)
                 Image.fromarray(drawn_face(label * 4, seed)).save(folder / f"{index}.png")
     return root
+
+
+CKPLUS_NUMBERS = (5, 10, 11, 14, 22, 26, 28, 29, 32, 34, 35, 37, 42, 44, 45, 46, *range(50, 140), *range(147, 152))
+CKPLUS_SUBJECTS = [f"S{number:03d}" for number in (*CKPLUS_NUMBERS, 154, 155, 156, 157, 158, 160, 501)]
+"""118 subjects, as many as have labels in CK+, in its manner of naming."""
+
+
+def write_ckplus_48(root: Path, subjects: int, expressions_a_subject: int = 7) -> None:
+    """The common 48x48 form: three neighbouring frames of each sequence, named by subject, sequence and number."""
+    names = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
+    for name in names:
+        (root / name).mkdir()
+    for position, subject in enumerate(CKPLUS_SUBJECTS[:subjects]):
+        for turn in range(expressions_a_subject):
+            label = (position + turn) % 7
+            for number in (15, 16, 17):
+                face = drawn_face(label, 10_000 * position + 100 * label + number)
+                Image.fromarray(face).save(root / names[label] / f"{subject}_{turn + 1:03d}_{number:08d}.png")

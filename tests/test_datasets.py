@@ -106,7 +106,9 @@ def test_damaged_rows_are_named(kaggle: Path, line: str, message: str) -> None:
 
 
 def test_wrong_roots_and_names(kaggle: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="unknown data set 'fer'; known: fer2013, ferplus, folder"):
+    with pytest.raises(
+        DatasetError, match="unknown data set 'fer'; known: ckplus, ckplus-neutral, fer2013, ferplus, folder, rafdb"
+    ):
         open_dataset("fer", kaggle, "training")
     with pytest.raises(DatasetError, match="unknown split 'test'; known: training"):
         open_dataset("fer2013", kaggle, "test")

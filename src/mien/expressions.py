@@ -24,6 +24,31 @@ FERPLUS_VOTES = (
 )
 """The ten vote columns of fer2013new.csv, in file order; `nf` means "not a face"."""
 
+CKPLUS_7 = (*BASIC_7[:6], "contempt")
+"""CK+'s seven classes (Lucey et al., 2010): contempt, but no neutral."""
+
+CKPLUS_ORDER = {
+    1: "anger",
+    2: "contempt",
+    3: "disgust",
+    4: "fear",
+    5: "happiness",
+    6: "sadness",
+    7: "surprise",
+}
+"""The numbers in CK+'s label files."""
+
+RAFDB_ORDER = {
+    "1": "surprise",
+    "2": "fear",
+    "3": "disgust",
+    "4": "happiness",
+    "5": "sadness",
+    "6": "anger",
+    "7": "neutral",
+}
+"""The numbers in RAF-DB's list of labels."""
+
 SYNONYMS = {
     "angry": "anger",
     "disgusted": "disgust",

@@ -3,39 +3,48 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from mien.datasets.ckplus import read_ckplus, read_ckplus_neutral
 from mien.datasets.fer2013 import read_fer2013
 from mien.datasets.ferplus import read_ferplus
 from mien.datasets.folder import read_folder
+from mien.datasets.rafdb import read_rafdb
 from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
+from mien.datasets.splits import make_split, parse_split, rest_of
 from mien.errors import DatasetError, MissingSplitError
 
 __all__ = ["DATASETS", "Dataset", "Sample", "as_faces", "open_dataset", "pixel_key", "training_pixel_keys"]
 
 DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
+    "ckplus": read_ckplus,
+    "ckplus-neutral": read_ckplus_neutral,
     "fer2013": read_fer2013,
     "ferplus": read_ferplus,
     "folder": read_folder,
+    "rafdb": read_rafdb,
 }
 
 
 def open_dataset(name: str, root: Path, split: str) -> Dataset:
-    """Open a split of a data set; an unknown name raises DatasetError."""
+    """Open a split of a data set, official or made by mien (splits.py); an unknown name raises DatasetError."""
     if name not in DATASETS:
         raise DatasetError(f"unknown data set {name!r}; known: {', '.join(sorted(DATASETS))}")
-    return DATASETS[name](root, split)
+    made = parse_split(split)
+    return make_split(DATASETS[name](root, made.base), made) if made else DATASETS[name](root, split)
 
 
 def training_pixel_keys(name: str, root: Path, split: str) -> set[str]:
     """Pixel keys of the training split, to find its images in another split of the same data set.
 
-    Empty for the training split itself, for `all`, and where there is no training split.
+    Empty for the training split itself, for `all`, and where there is no training split. The training split
+    of a part that mien made is its rest.
     """
-    if split in ("training", "all"):
+    made = parse_split(split)
+    if split in ("training", "all") or (made and made.training):
         return set()
     # FERPlus leaves images out; FER2013 has every image that a network for either may have seen.
-    reader = "fer2013" if name == "ferplus" else name
+    reader = "fer2013" if name == "ferplus" and not made else name
     try:
-        training = open_dataset(reader, root, "training")
+        training = open_dataset(reader, root, rest_of(made).name if made else "training")
     except MissingSplitError:
         return set()
     return {pixel_key(sample.image) for sample in training}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.datasets.sample import Dataset, Sample
+from mien.datasets.splits import MADE_SPLITS
 from mien.errors import DatasetError, MissingExtraError, MissingSplitError
 from mien.expressions import BASIC_7, FERPLUS_VOTES
 from mien.preprocessing import ImageArray
@@ -74,7 +75,7 @@ def read_fer2013(root: Path, split: str) -> Fer2013:
 def read_table(root: Path, split: str, with_votes: bool = False) -> FerTable:
     """Read the rows of a split from any of the forms; with_votes also demands the FERPlus votes."""
     if split != "all" and split not in USAGES:
-        raise DatasetError(f"unknown split {split!r}; known: {', '.join([*USAGES, 'all'])}")
+        raise DatasetError(f"unknown split {split!r}; known: {', '.join([*USAGES, 'all'])}, {MADE_SPLITS}")
     usages = set(USAGES.values()) if split == "all" else {USAGES[split]}
     file = _find_file(root)
     if file.suffix == ".parquet":

@@ -4,7 +4,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +33,16 @@ class Dataset(Sequence[Sample]):
     """The part that was opened, such as "training"."""
     expressions: tuple[str, ...]
     """The class names; a sample's label is an index into them."""
+    group_is: Literal["pixels", "subject"] = "pixels"
+    """What samples share that must stay on one side of a split: their pixels, or the person."""
 
     @abstractmethod
     def sample(self, index: int) -> Sample:
         """The sample at a position from 0 to len - 1."""
+
+    def group(self, index: int) -> str:
+        """What the samples of a group share, as text; those of one group stay on one side of a split."""
+        return pixel_key(self.sample(index).image)
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...

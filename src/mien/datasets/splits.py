@@ -1,0 +1,142 @@
+"""Splits that mien makes itself: folds, random parts, a tenth of the training split.
+
+All keep a group on one side: images with identical pixels, or, where subjects are known, all images of a person.
+A split's name gives the held-out part, and the same name with `-training` the rest:
+- `fold-I-of-N`: the k-th group in ascending order goes into fold k mod N (for CK+ the usual subject-independent
+  protocol, by the subject's number with step N);
+- `random-80-20`, `random-80-20-seed-K`: a fifth of the images, drawn group by group with seed 0 or K;
+- `random-80-20-shared-pixels...`: drawn image by image, so that identical images fall on both sides (a leak);
+- `random-80-20-shared-subjects...`: images of one person on both sides, where subjects are known (a leak);
+- `tenth-of-training`: a tenth of the official training split, for what must be fitted apart.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mien.datasets.sample import Dataset, Sample, pixel_key
+from mien.errors import DatasetError
+
+MADE_SPLITS = "fold-I-of-N, random-80-20, random-80-20-seed-K, tenth-of-training (each also with -training)"
+FOLD = re.compile(r"fold-(?P<index>\d+)-of-(?P<count>\d+)(?P<rest>-training)?")
+RANDOM = re.compile(
+    r"random-80-20(-(?P<shared>shared-pixels|shared-subjects))?(-seed-(?P<seed>\d+))?(?P<rest>-training)?"
+)
+TENTH = re.compile(r"tenth-of-training(?P<rest>-training)?")
+
+
+@dataclass(frozen=True)
+class MadeSplit:
+    """What the name of a split that mien makes says."""
+
+    name: str
+    base: Literal["all", "training"]
+    """The official split it is a part of."""
+    training: bool
+    """Whether it is the rest rather than the held-out part."""
+    fold: tuple[int, int] | None = None
+    """Number of the fold, counted from 1, and of all folds."""
+    share: float = 0.0
+    """Share of the images that is drawn, for splits without folds."""
+    seed: int = 0
+    shared: str = ""
+    """`shared-pixels` or `shared-subjects` where the split leaks."""
+
+
+class Subset(Dataset):
+    """Some samples of a data set, in its order."""
+
+    def __init__(self, whole: Dataset, indices: Sequence[int], split: str) -> None:
+        self.name, self.split, self.expressions = whole.name, split, whole.expressions
+        self.group_is = whole.group_is
+        self._whole, self._indices = whole, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def sample(self, index: int) -> Sample:
+        """The sample at a position from 0 to len - 1."""
+        return self._whole.sample(self._indices[index])
+
+    def group(self, index: int) -> str:
+        """What the sample's group shares."""
+        return self._whole.group(self._indices[index])
+
+
+def parse_split(name: str) -> MadeSplit | None:
+    """The split that a name asks mien to make; None for other names, DatasetError for an impossible fold."""
+    if found := FOLD.fullmatch(name):
+        index, count = int(found["index"]), int(found["count"])
+        if not (count >= 2 and 1 <= index <= count):
+            raise DatasetError(f"{name}: expected fold-I-of-N with N at least 2 and I from 1 to N")
+        return MadeSplit(name, "all", bool(found["rest"]), fold=(index, count))
+    if found := RANDOM.fullmatch(name):
+        seed, shared = int(found["seed"] or 0), found["shared"] or ""
+        return MadeSplit(name, "all", bool(found["rest"]), share=0.2, seed=seed, shared=shared)
+    if found := TENTH.fullmatch(name):
+        return MadeSplit(name, "training", bool(found["rest"]), share=0.1)
+    return None
+
+
+def rest_of(split: MadeSplit) -> MadeSplit:
+    """The training part that belongs to a held-out part."""
+    name = split.name.removesuffix("-training") + "-training"
+    return MadeSplit(name, split.base, True, split.fold, split.share, split.seed, split.shared)
+
+
+def make_split(whole: Dataset, split: MadeSplit) -> Subset:
+    """The part of a data set (opened as `split.base`) that a made split is.
+
+    Raises DatasetError for more folds than groups, and for random parts of a data set with known subjects
+    unless the name says that it shares them.
+    """
+    _refuse_hidden_leaks(whole, split)
+    keys = _group_keys(whole, split.shared)
+    groups = sorted(set(keys))
+    if split.fold:
+        index, count = split.fold
+        if count > len(groups):
+            raise DatasetError(f"{whole.name}: expected at most {len(groups)} folds (groups of images), not {count}")
+        held_out = set(groups[index - 1 :: count])
+    else:
+        held_out = _draw(groups, keys, split)
+    chosen = [index for index, key in enumerate(keys) if (key in held_out) != split.training]
+    return Subset(whole, chosen, split.name)
+
+
+def _refuse_hidden_leaks(whole: Dataset, split: MadeSplit) -> None:
+    if split.fold or split.base == "training":
+        return
+    if whole.group_is == "subject" and split.shared != "shared-subjects":
+        raise DatasetError(
+            f"{whole.name} {split.name}: random parts put neighbouring frames of one person on both sides, so that "
+            "the result says little about people who were not seen; expected fold-I-of-N, or "
+            "random-80-20-shared-subjects by this full name"
+        )
+    if whole.group_is != "subject" and split.shared == "shared-subjects":
+        raise DatasetError(f"{whole.name} {split.name}: this data set does not say who its subjects are")
+
+
+def _group_keys(whole: Dataset, shared: str) -> list[str]:
+    if shared == "shared-pixels":
+        return [f"{index:09d}" for index in range(len(whole))]
+    if shared == "shared-subjects":
+        return [pixel_key(sample.image) for sample in whole]
+    return [whole.group(index) for index in range(len(whole))]
+
+
+def _draw(groups: list[str], keys: list[str], split: MadeSplit) -> set[str]:
+    """Groups drawn until they hold the share of the images that the split asks for."""
+    sizes = dict.fromkeys(groups, 0)
+    for key in keys:
+        sizes[key] += 1
+    drawn, images = set(), 0
+    for position in np.random.default_rng(split.seed).permutation(len(groups)):
+        if images >= round(split.share * len(keys)):
+            break
+        drawn.add(groups[position])
+        images += sizes[groups[position]]
+    return drawn
