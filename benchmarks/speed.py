@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,10 @@ class Stopwatch:
 class TrainingBench:
     """One network's training, step by step, with the time inside forward, backward and optimizer apart."""
 
-    def __init__(self, network: str, faces: DrawnFaces) -> None:
-        self.state = Training(experiment(network), faces, faces, torch.device("cpu"))
+    def __init__(self, wanted: Experiment, faces: DrawnFaces) -> None:
+        """wanted: an experiment at full input size; its smaller first sizes are left out."""
+        schedule = replace(wanted.schedule, epochs=1000, progressive_size_px=(), progressive_epochs=0.0)
+        self.state = Training(replace(wanted, schedule=schedule), faces, None, torch.device("cpu"))
         self.inside = Stopwatch()
         self.state.method.loss = self.inside.around(self.state.method.loss)  # type: ignore[method-assign]
         self.state.optimizer.step = self.inside.around(self.state.optimizer.step)  # type: ignore[method-assign]
@@ -112,8 +115,8 @@ def measure_training(steps: int, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     keep_freed_memory()
     faces = DrawnFaces(1024)
-    benches = {name: TrainingBench(name, faces) for name in ("rlr-cnet", "shufflenet-v2")}
-    benches["rlr-cnet, plain β-Mish"] = TrainingBench("rlr-cnet", faces)
+    benches = {name: TrainingBench(experiment(name), faces) for name in ("rlr-cnet", "shufflenet-v2")}
+    benches["rlr-cnet, plain β-Mish"] = TrainingBench(experiment("rlr-cnet"), faces)
     backward = torch.Tensor.backward
     fused = blocks.BetaMish.forward
 

@@ -31,7 +31,7 @@ class Drawn(Dataset):
 
 
 def card(expressions: tuple[str, ...]) -> ModelCard:
-    return ModelCard("drawn-net", expressions, Preprocessing(size_px=4), "nothing", 5, {}, "none", "none")
+    return ModelCard("drawn-net", expressions, Preprocessing(size_px=4), "nothing", 5, 9, {}, "none", "none")
 
 
 def scorer_of(classes: int) -> object:
@@ -61,6 +61,8 @@ def test_report_worked_by_hand() -> None:
     assert low < 5 / 8 < high
     assert values["without_training_duplicates"] is None
     assert values["parameters"] == 5
+    assert values["multiply_adds"] == 9
+    assert (values["labels"], values["predictions"]) == (labels, answers)
     needed = "model dataset split n accuracy mean_class_accuracy macro_f1 per_class confusion_matrix ece parameters"
     assert set(needed.split()) | {"model_bytes", "preprocessing"} <= set(values)
 

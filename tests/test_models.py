@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 
 from mien.errors import ExperimentError
-from mien.models import NETWORKS, build_network
+from mien.models import NETWORKS, build_network, count_multiply_adds
 from mien.models.attention import ShuffleAttention
 from mien.models.blocks import BetaMish, DepthwiseConvolution, interleave
 from mien.models.rlr_cnet import RlrCnetDual
@@ -16,12 +15,6 @@ from mien.models.rlr_cnet import RlrCnetDual
 def convolution_and_linear_parameters(network: nn.Module) -> int:
     layers = (layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
     return sum(parameter.numel() for layer in layers for parameter in layer.parameters())
-
-
-def multiply_adds(network: nn.Module, channels: int, size_px: int) -> int:
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network.eval()(torch.zeros(1, channels, size_px, size_px))
-    return counter.get_total_flops() // 2
 
 
 @pytest.mark.parametrize(
@@ -54,7 +47,7 @@ def test_parameters_are_those_inferred_from_the_paper(
 )
 def test_multiply_adds(name: str, stem: str, channels: int, size_px: int, millions: float) -> None:
     network = build_network(name, 7, channels, {"stem": stem})
-    assert multiply_adds(network, channels, size_px) / 1e6 == pytest.approx(millions, abs=0.05)
+    assert count_multiply_adds(network, channels, size_px) / 1e6 == pytest.approx(millions, abs=0.05)
 
 
 @pytest.mark.parametrize(("stem", "side"), [("stride4", 6), ("stride2", 12), ("stride1", 24)])
@@ -172,11 +165,13 @@ def test_multiply_adds_of_both_branches(options: dict[str, Any], millions: float
     The last convolution on 2 x 2 places: 464 * 1024 * 4 = 1.90 M; the separate unit 232 * (232 + 25) * 4 = 0.24 M.
     """
     network = build_network("rlr-cnet-dual", 7, 3, {"stem": "stride4", **options})
-    assert multiply_adds(network, 3, 48) / 1e6 == pytest.approx(millions, abs=0.005)
+    assert count_multiply_adds(network, 3, 48) / 1e6 == pytest.approx(millions, abs=0.005)
     assert isinstance(network, RlrCnetDual)
     path = network.feature_branch()
-    assert multiply_adds(path, 3, 48) == multiply_adds(build_network("rlr-cnet", 7, 3, {"stem": "stride4"}), 3, 48)
-    assert multiply_adds(path, 3, 224) / 1e6 == pytest.approx(117.0, abs=0.05)
+    assert count_multiply_adds(path, 3, 48) == count_multiply_adds(
+        build_network("rlr-cnet", 7, 3, {"stem": "stride4"}), 3, 48
+    )
+    assert count_multiply_adds(path, 3, 224) / 1e6 == pytest.approx(117.0, abs=0.05)
 
 
 DUAL_OPTIONS: list[dict[str, Any]] = [

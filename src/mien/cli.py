@@ -119,7 +119,7 @@ def models() -> None:
 
 @app.command()
 def evaluate(
-    dataset: Annotated[str, typer.Option(help="fer2013, ferplus or folder.")],
+    dataset: Annotated[str, typer.Option(help="fer2013, ferplus, rafdb, ckplus, ckplus-neutral or folder.")],
     root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
     split: Annotated[str, typer.Option(help="The part to measure on, such as public_test.")],
     model: Model = None,
@@ -151,6 +151,21 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A report of mien evaluate --json.")],
+    second: Annotated[Path, typer.Argument(help="Another one, on the same images.")],
+) -> None:
+    """Tell how much better the second of two reports is, with paired 95 % bootstrap intervals."""
+    from mien.comparison import compare as compare_reports
+    from mien.comparison import read_report
+
+    found = compare_reports([read_report(first)], [read_report(second)])
+    print("| measure | second minus first | 95 % interval |\n|---|---|---|")
+    for name, (difference, low, high) in found.items():
+        print(f"| {name} | {difference:+.4f} | [{low:+.4f}, {high:+.4f}] |")
+
+
+@app.command()
 def train(
     experiment: Annotated[Path, typer.Argument(help="The experiment file (TOML).")],
     root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
@@ -159,9 +174,10 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the experiment's seed.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by itself: cuda if any.")] = None,
 ) -> None:
-    """Train a network as an experiment file says."""
+    """Train a network as an experiment file says; one with folds, once for each."""
     with _train_extra():
         from mien.training.config import read_experiment
+        from mien.training.folds import train_folds
         from mien.training.loop import check_experiment
         from mien.training.loop import train as run
         from mien.training.machine import find_device
@@ -176,22 +192,28 @@ def train(
     folder = out or Path("runs") / wanted.name
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        result = run(
-            wanted,
-            open_dataset(data.dataset, root, data.training_split),
-            open_dataset(data.dataset, root, data.selection_split),
-            folder,
-            resume,
-            device,
-        )
+        if data.folds:
+            summary = train_folds(wanted, open_dataset(data.dataset, root, "all"), folder, resume, device)
+            print(
+                f"accuracy over {data.folds} folds: mean {summary['accuracy_mean']:.4f}, "
+                f"deviation {summary['accuracy_deviation']:.4f}",
+                file=sys.stderr,
+            )
+            print(folder / "folds.json")
+            return
+        training = open_dataset(data.dataset, root, data.training_split)
+        selected = data.selection_split != "none"
+        selection = open_dataset(data.dataset, root, data.selection_split) if selected else None
+        result = run(wanted, training, selection, folder, resume, device)
     except KeyboardInterrupt:
         print(
             f"\nmien: interrupted; whole epochs are kept in {folder}, go on with --resume",
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
-    best = max(result.history, key=lambda row: row["selection_accuracy"])
-    print(f"best epoch {best['epoch']:.0f}: accuracy {best['selection_accuracy']:.4f}", file=sys.stderr)
+    if selection is not None:
+        best = max(result.history, key=lambda row: row["selection_accuracy"])
+        print(f"best epoch {best['epoch']:.0f}: accuracy {best['selection_accuracy']:.4f}", file=sys.stderr)
     print(result.best)
 
 
@@ -201,11 +223,18 @@ def export(
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
     name: Annotated[str | None, typer.Option(help="The network's name; the experiment's if not given.")] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights, for the manifest.")] = "not stated",
+    deployed: Annotated[
+        str | None, typer.Option(help="For networks with two branches: both or feature-branch.")
+    ] = None,
+    initial_weights: Annotated[
+        bool, typer.Option(help="Also write a small checkpoint beside it, to start trainings from.")
+    ] = False,
 ) -> None:
     """Write a trained network as ONNX, check it against torch, and enter it into manifest.json beside it."""
     with _train_extra():
         from mien.export import export_checkpoint
-    difference = export_checkpoint(checkpoint, out, name, licence)
+    method_options = {"deployed": deployed} if deployed else {}
+    difference = export_checkpoint(checkpoint, out, name, licence, method_options, initial_weights)
     print(f"largest difference to torch: {difference:.1e}", file=sys.stderr)
     print(out)
 

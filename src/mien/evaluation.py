@@ -30,8 +30,9 @@ class Report:
     values: dict[str, Any]
 
     def to_json(self) -> str:
-        """The report as a JSON document; undefined measures are null."""
-        return json.dumps(_without_nan(self.values), indent=1) + "\n"
+        """The report as a JSON document, one line a value; undefined measures are null."""
+        lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in _without_nan(self.values).items()]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
 
     def write(self, file: Path) -> None:
         """Write the JSON document, atomically."""
@@ -47,7 +48,7 @@ class Report:
             "",
             f"{values['protocol']}",
             "",
-            "| measure | official split | without images of the training split |",
+            "| measure | whole split | without images of the training split |",
             "|---|---|---|",
         ]
         others = values["without_training_duplicates"]
@@ -135,7 +136,7 @@ def evaluate(
             "split": dataset.split,
             "protocol": " ".join(
                 [
-                    "Official split, one forward pass, no test-time augmentation; "
+                    f"{dataset.split_is}, one forward pass, no test-time augmentation; "
                     f"95 % bootstrap intervals ({RESAMPLES} resamples).",
                     *notes,
                 ]
@@ -143,8 +144,11 @@ def evaluate(
             **_measures(scores, truth, shared),
             "without_training_duplicates": clean,
             "parameters": card.parameters,
+            "multiply_adds": card.multiply_adds,
             "model_bytes": card.model_bytes,
             "preprocessing": card.preprocessing.to_dict(),
+            "labels": truth.tolist(),
+            "predictions": scores.argmax(axis=1).tolist(),
         }
     )
 

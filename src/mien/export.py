@@ -5,7 +5,9 @@ import json
 import logging
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import ModelError
-from mien.models import NETWORKS, Classifier
+from mien.models import NETWORKS, Classifier, count_multiply_adds
 from mien.preprocessing import ImageArray, Preprocessing
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint, load_checkpoint
+from mien.training.initial_weights import write_initial_weights
 from mien.training.torch_scorer import TorchScorer, deployable_network
 from mien.weights import METADATA_KEY, ModelCard
 
@@ -36,16 +39,24 @@ class _LogitsAndFeatures(nn.Module):
         return self.network.classify(features), features
 
 
-def export_checkpoint(file: Path, out: Path, name: str | None, licence: str) -> float:
+def export_checkpoint(
+    file: Path,
+    out: Path,
+    name: str | None,
+    licence: str,
+    method_options: Mapping[str, Any] = MappingProxyType({}),
+    initial_weights: bool = False,
+) -> float:
     """Write the averaged network of a checkpoint as ONNX and its entry into `manifest.json` beside it.
 
-    name: the network's name in the manifest; that of the experiment if None.
+    name: the network's name in the manifest; that of the experiment if None. method_options: take the place of
+    those it was trained with. initial_weights: also write a small checkpoint beside it, to start trainings from.
     Returns the largest difference of logits to torch over 64 faces. Raises CheckpointError for a damaged
     checkpoint, ModelError when the difference exceeds 1e-4 or the folder has another `manifest.json`; then
     nothing is written.
     """
     checkpoint = load_checkpoint(file)
-    network = deployable_network(checkpoint)
+    network = deployable_network(checkpoint, method_options)
     card = make_card(checkpoint, network, name, licence)
     manifest = read_manifest(out.parent / "manifest.json", card.name)
     encoded = to_onnx(network, card)
@@ -57,6 +68,8 @@ def export_checkpoint(file: Path, out: Path, name: str | None, licence: str) -> 
         temporary.unlink()
         raise ModelError(f"{file}: expected ONNX Runtime within {TOLERANCE} of torch, found {difference:.1e}")
     os.replace(temporary, out)
+    if initial_weights:
+        write_initial_weights(checkpoint, out.with_suffix(".safetensors"))
     enter_into_manifest(manifest, out, encoded, card)
     return difference
 
@@ -64,15 +77,20 @@ def export_checkpoint(file: Path, out: Path, name: str | None, licence: str) -> 
 def make_card(checkpoint: Checkpoint, network: Classifier, name: str | None, licence: str) -> ModelCard:
     """What the manifest says of a checkpoint's network; scores are those its epoch was selected by."""
     facts = checkpoint.facts
+    preprocessing = Preprocessing.from_dict(facts["preprocessing"])
     data, last = facts["experiment"]["data"], facts["history"][-1]
-    selection = f"{data['dataset']} {data['selection_split']}"
+    scores = {}
+    if "selection_accuracy" in last:
+        selection = f"{data['dataset']} {data['selection_split']} accuracy"
+        scores[selection] = round(last["selection_accuracy"], 6)
     return ModelCard(
         name=name or facts["experiment"]["name"],
         expressions=tuple(facts["expressions"]),
-        preprocessing=Preprocessing.from_dict(facts["preprocessing"]),
+        preprocessing=preprocessing,
         dataset=f"{data['dataset']} {data['training_split']}",
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        scores={f"{selection} accuracy": round(last["selection_accuracy"], 6)},
+        multiply_adds=count_multiply_adds(network, preprocessing.channels, preprocessing.size_px),
+        scores=scores,
         licence=licence,
         paper=NETWORKS[facts["network"]].paper,
     )

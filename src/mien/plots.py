@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mien.errors import MissingExtraError
 
 try:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 except ImportError as error:
     raise MissingExtraError(
@@ -19,14 +20,22 @@ except ImportError as error:
 def draw_curves(history: list[dict[str, float]], title: str, file: Path) -> None:
     """Write the curves of a training's log as a PNG."""
     epochs = [row["epoch"] for row in history]
+    parts = [part for part in ("training", "selection") if f"{part}_loss" in history[0]]
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for part in ("training", "selection"):
+        for part in parts:
             axes.plot(epochs, [row[f"{part}_{quantity}"] for row in history], label=part)
         axes.set_xlabel("epoch")
         axes.set_ylabel(quantity)
         axes.grid(alpha=0.3)
+    axes.legend()
+    if "selection" in parts:
+        _mark_best(axes, history)
+    figure.savefig(file, dpi=120)
+
+
+def _mark_best(axes: Axes, history: list[dict[str, float]]) -> None:
     best = max(history, key=lambda row: row["selection_accuracy"])
     axes.plot(best["epoch"], best["selection_accuracy"], "o", color="black")
     axes.annotate(
@@ -36,8 +45,6 @@ def draw_curves(history: list[dict[str, float]], title: str, file: Path) -> None
         xytext=(0, 6),
         ha="center",
     )
-    axes.legend()
-    figure.savefig(file, dpi=120)
 
 
 def draw_confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str], title: str, file: Path) -> None:

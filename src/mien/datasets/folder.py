@@ -12,6 +12,7 @@ class Folder(Dataset):
     """`ROOT/SPLIT/CLASS/*.jpg`, or `ROOT/CLASS/*.jpg` for the split `all`; pictures are face crops."""
 
     name = "folder"
+    split_is = "Split of the folder's owner"
 
     def __init__(self, split: str, expressions: tuple[str, ...], files: list[tuple[Path, int]]) -> None:
         self.split = split

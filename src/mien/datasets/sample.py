@@ -33,6 +33,8 @@ class Dataset(Sequence[Sample]):
     """The part that was opened, such as "training"."""
     expressions: tuple[str, ...]
     """The class names; a sample's label is an index into them."""
+    split_is: str = "Official split"
+    """Where the split comes from, for reports."""
     group_is: Literal["pixels", "subject"] = "pixels"
     """What samples share that must stay on one side of a split: their pixels, or the person."""
 

@@ -49,6 +49,8 @@ class MadeSplit:
 class Subset(Dataset):
     """Some samples of a data set, in its order."""
 
+    split_is = "Split made by mien"
+
     def __init__(self, whole: Dataset, indices: Sequence[int], split: str) -> None:
         self.name, self.split, self.expressions = whole.name, split, whole.expressions
         self.group_is = whole.group_is

@@ -4,12 +4,15 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from mien.errors import ExperimentError
 from mien.models.classifier import Classifier
 from mien.models.rlr_cnet import RlrCnet, RlrCnetDual
 from mien.models.shufflenet_v2 import ShuffleNetV2
 
-__all__ = ["NETWORKS", "Classifier", "build_network"]
+__all__ = ["NETWORKS", "Classifier", "build_network", "count_multiply_adds"]
 
 NETWORKS: dict[str, type[Classifier]] = {
     "rlr-cnet": RlrCnet,
@@ -41,3 +44,11 @@ def build_network(name: str, classes: int, in_channels: int, options: Mapping[st
         return network(classes=classes, in_channels=in_channels, **options)
     except (TypeError, ValueError) as error:
         raise ExperimentError(f"network {name}: {error}") from error
+
+
+def count_multiply_adds(network: Classifier, channels: int, size_px: int) -> int:
+    """Multiplications with addition of convolutions and linear layers for one face (C, S, S): torch's flops, halved."""
+    device = next(network.parameters()).device
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network.eval()(torch.zeros(1, channels, size_px, size_px, device=device))
+    return int(counter.get_total_flops()) // 2

@@ -143,7 +143,7 @@ class RlrCnetDual(RlrCnet):
 
     def forward_branches(self, regular: Tensor, rebalanced: Tensor) -> tuple[Tensor, Tensor]:
         """Faces (B, C, 48, 48) of both samplers to regular and rebalanced features, each (B, 1024)."""
-        return self._branches(torch.cat((regular, rebalanced)), two_inputs=True)
+        return self._branches(torch.cat((regular, rebalanced)), len(regular), two_inputs=True)
 
     def mix(self, regular: Tensor, rebalanced: Tensor, alpha: float) -> Tensor:
         """Features of both branches, each (B, 1024), to what `classify` takes, (B, 1024) or (B, 2048)."""
@@ -154,7 +154,7 @@ class RlrCnetDual(RlrCnet):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Faces (B, C, 48, 48) to mixed features, (B, 1024) or, without a shared head, (B, 2048)."""
-        return self.mix(*self._branches(x, two_inputs=False), 0.5)
+        return self.mix(*self._branches(x, x.shape[0], two_inputs=False), 0.5)
 
     def feature_branch(self) -> RlrCnet:
         """The feature-learning branch alone (α = 1), as a network of one path with copies of the weights."""
@@ -167,25 +167,40 @@ class RlrCnetDual(RlrCnet):
         path.load_state_dict({name: weights[name] for name in path.state_dict()})
         return path.train(self.training)
 
-    def _branches(self, x: Tensor, two_inputs: bool) -> tuple[Tensor, Tensor]:
-        """Both branches as one batch, regular half first; one input is doubled where the branches part."""
+    def _branches(self, x: Tensor, count: int, two_inputs: bool) -> tuple[Tensor, Tensor]:
+        """Both branches as one batch, `count` regular faces first; a single input is doubled where they part."""
+        halves = _Halves(count, two_inputs)
         x = self.stem(x)
-        doubled = two_inputs
         for index, unit in enumerate(self.stages):
             own = self.rebalanced_unit if index == len(self.stages) - 1 else None
             if own is None:
                 x = unit(x)
             else:
-                regular, rebalanced = x.chunk(2) if doubled else (x, x)
-                x, doubled = torch.cat((unit(regular), own(rebalanced))), True
-            x, doubled = self._attend_half(str(index), x, doubled)
-        x, doubled = self._attend_half("last", self.last(x), doubled)
-        features = x.mean(dim=(2, 3))
-        regular, rebalanced = features.chunk(2) if doubled else (features, features)
-        return regular, rebalanced
+                regular, rebalanced = halves.split(x)
+                x = halves.join(unit(regular), own(rebalanced))
+            x = self._attend_half(str(index), x, halves)
+        x = self._attend_half("last", self.last(x), halves)
+        return halves.split(x.mean(dim=(2, 3)))
 
-    def _attend_half(self, place: str, x: Tensor, doubled: bool) -> tuple[Tensor, bool]:
+    def _attend_half(self, place: str, x: Tensor, halves: "_Halves") -> Tensor:
         if place not in self.attentions:
-            return x, doubled
-        regular, rebalanced = x.chunk(2) if doubled else (x, x)
-        return torch.cat((self.attentions[place](regular), rebalanced)), True
+            return x
+        regular, rebalanced = halves.split(x)
+        return halves.join(self.attentions[place](regular), rebalanced)
+
+
+class _Halves:
+    """Splits a batch into its regular and rebalanced half; as long as both are the same faces, it holds them once.
+
+    Slices, since the exporter takes the batch size of `chunk` for a constant.
+    """
+
+    def __init__(self, count: int, apart: bool) -> None:
+        self.count, self.apart = count, apart
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return (x[: self.count], x[self.count :]) if self.apart else (x, x)
+
+    def join(self, regular: Tensor, rebalanced: Tensor) -> Tensor:
+        self.apart = True
+        return torch.cat((regular, rebalanced))

@@ -35,7 +35,9 @@ class DataOptions:
     training_split: str = "training"
     """The split that is learned from."""
     selection_split: str = "public_test"
-    """The split on which the best epoch is chosen; never the one that is reported as a test."""
+    """The split on which the best epoch is chosen, never one that is reported as a test; `none` for the last epoch."""
+    folds: Annotated[int, Field(ge=0)] = 0
+    """Cross-validation in so many folds instead of the two splits: a training for each, its last epoch measured."""
     size_px: Count = 48
     """Side of the square network input, in pixels."""
     channels: Literal[1, 3] = 1
@@ -56,6 +58,8 @@ class NetworkOptions:
     """A name of `mien.models.NETWORKS`."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the network's class."""
+    weights: str = ""
+    """What to start from: the name of a packaged network or the path of a checkpoint; random weights if empty."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -173,6 +177,8 @@ class Experiment:
 
     @model_validator(mode="after")
     def _check(self) -> "Experiment":
+        if self.data.folds == 1:
+            raise ValueError("data.folds must be 0, for none, or at least 2")
         if any(size >= self.data.size_px for size in self.schedule.progressive_size_px):
             raise ValueError(
                 f"progressive_size_px {self.schedule.progressive_size_px} must be smaller than "

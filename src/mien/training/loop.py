@@ -24,6 +24,7 @@ from mien.preprocessing import Preprocessing
 from mien.training.batches import Batch, BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
+from mien.training.initial_weights import load_initial_weights
 from mien.training.machine import find_device, keep_freed_memory
 from mien.training.methods import method_class
 from mien.training.optimization import (
@@ -54,8 +55,10 @@ class TrainingResult:
 class Training:
     """The state of one training: network, method, optimizer, average, and where it stands."""
 
-    def __init__(self, experiment: Experiment, training: Dataset, selection: Dataset, device: torch.device) -> None:
-        if training.expressions != selection.expressions:
+    def __init__(
+        self, experiment: Experiment, training: Dataset, selection: Dataset | None, device: torch.device
+    ) -> None:
+        if selection is not None and training.expressions != selection.expressions:
             raise DatasetError(
                 f"training and selection split have different classes: "
                 f"{training.expressions} and {selection.expressions}"
@@ -72,12 +75,14 @@ class Training:
         torch.manual_seed(derive_seed(experiment.seed, "weights"))
         options = experiment.network
         self.network = build_network(options.name, len(self.expressions), data.channels, options.options).to(device)
+        if options.weights:
+            load_initial_weights(self.network, options.weights, self.expressions)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPU
         source = BatchSource(*as_faces(training, self.preprocessing), experiment, device)
         self.method = method_class(experiment.method.name)(source, experiment.method.options)
         self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)
-        self.selection_faces, self.selection_labels = as_faces(selection, self.preprocessing)
+        self.selection = as_faces(selection, self.preprocessing) if selection is not None else None
         self.epoch = 0
         self.seconds = 0.0
         self.history: list[dict[str, float]] = []
@@ -96,8 +101,7 @@ class Training:
             correct += results["correct"]
             seen += len(batch.labels)
             progress.step(self.epoch, step, len(batch.labels), losses)
-        probabilities = self.deployable_scorer()(self.selection_faces)
-        matrix = confusion_matrix(self.selection_labels, probabilities.argmax(axis=1), len(self.expressions))
+        selected = self.measure_selection()
         elapsed = time.perf_counter() - started
         self.seconds += elapsed
         self.epoch += 1
@@ -105,15 +109,26 @@ class Training:
             "epoch": self.epoch,
             "training_loss": losses.item() / steps,
             "training_accuracy": correct.item() / seen,
-            "selection_loss": negative_log_likelihood(probabilities, self.selection_labels),
-            "selection_accuracy": accuracy(matrix),
-            "selection_mean_class_accuracy": mean_class_accuracy(matrix),
+            **selected,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "images_per_second": seen / elapsed,
             "hours": self.seconds / 3600,
         }
         self.history.append(row)
         return row
+
+    def measure_selection(self) -> dict[str, float]:
+        """What the averaged network does on the selection split; empty without one."""
+        if self.selection is None:
+            return {}
+        faces, labels = self.selection
+        probabilities = self.deployable_scorer()(faces)
+        matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(self.expressions))
+        return {
+            "selection_loss": negative_log_likelihood(probabilities, labels),
+            "selection_accuracy": accuracy(matrix),
+            "selection_mean_class_accuracy": mean_class_accuracy(matrix),
+        }
 
     def take_step(self, batch: Batch, step: int, steps_per_epoch: int) -> dict[str, torch.Tensor]:
         """Forward, backward, optimizer and average for one batch; the method's losses."""
@@ -192,13 +207,14 @@ class Training:
 def train(
     experiment: Experiment,
     training: Dataset,
-    selection: Dataset,
+    selection: Dataset | None,
     out: Path,
     resume: bool = False,
     device: str | None = None,
 ) -> TrainingResult:
     """Train an experiment; checkpoints, log and curves go into the folder `out`.
 
+    selection: what the best epoch is chosen on; without it, that is the last one.
     resume: go on from the last checkpoint in `out`, with the result of an undisturbed training, bit for bit
     on one machine. Without it, a folder that already holds a training is refused.
     device: a torch device; by default the GPU where there is one.
@@ -231,7 +247,7 @@ def train(
                     f"{state.epoch}; try a lower learning rate or clip_norm"
                 )
             checkpoint = state.checkpoint()
-            if row["selection_accuracy"] >= best_accuracy(state.history[:-1]):
+            if selection is None or row["selection_accuracy"] >= best_accuracy(state.history[:-1]):
                 save_checkpoint(out / BEST, checkpoint)
             save_checkpoint(last, checkpoint)
             write_log(out / LOG, state.history)

@@ -67,11 +67,14 @@ class Progress:
 
     def epoch(self, row: dict[str, float]) -> None:
         """Called after each epoch with its row of the log."""
+        selected = ""
+        if "selection_accuracy" in row:
+            selected = (
+                f"  selection: accuracy {row['selection_accuracy']:.4f}, "
+                f"mean class accuracy {row['selection_mean_class_accuracy']:.4f}"
+            )
         self._write(
-            f"epoch {row['epoch']:.0f}/{len(self._costs)}  loss {row['training_loss']:.4f}  "
-            f"selection: accuracy {row['selection_accuracy']:.4f}, "
-            f"mean class accuracy {row['selection_mean_class_accuracy']:.4f}",
-            keep=True,
+            f"epoch {row['epoch']:.0f}/{len(self._costs)}  loss {row['training_loss']:.4f}{selected}", keep=True
         )
 
     def _write(self, text: str, keep: bool = False) -> None:

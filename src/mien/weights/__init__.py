@@ -31,6 +31,8 @@ class ModelCard:
     """What it learned from."""
     parameters: int
     """All parameters of the deployed network."""
+    multiply_adds: int
+    """Multiplications with addition for one face, of convolutions and linear layers."""
     scores: Mapping[str, float]
     """Measured results by name, such as "fer2013 public_test accuracy"."""
     licence: str
@@ -46,6 +48,7 @@ class ModelCard:
             "preprocessing": self.preprocessing.to_dict(),
             "dataset": self.dataset,
             "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
             "scores": dict(self.scores),
             "licence": self.licence,
             "paper": self.paper,
@@ -61,6 +64,7 @@ class ModelCard:
                 preprocessing=Preprocessing.from_dict(entry["preprocessing"]),
                 dataset=entry["dataset"],
                 parameters=entry["parameters"],
+                multiply_adds=entry["multiply_adds"],
                 scores=entry["scores"],
                 licence=entry["licence"],
                 paper=entry["paper"],

@@ -1,0 +1,48 @@
+"""Training speed of the ladder's rungs, step by step in turn; the last line of stdout is JSON.
+
+    python benchmarks/ladder.py [--steps 12] [--out reports/ladder/speed.json]
+
+Full-size faces; images/s count what the network sees, which for two branches is both halves of a batch.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import torch
+from speed import DrawnFaces, TrainingBench
+
+from mien.training.config import read_experiment
+from mien.training.machine import keep_freed_memory
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments" / "ladder"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description="Training speed of the ladder's rungs.")
+    arguments.add_argument("--steps", type=int, default=12, help="steps measured for each rung")
+    arguments.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments.add_argument("--out", type=Path, help="also write the JSON here")
+    wanted = arguments.parse_args()
+    torch.set_num_threads(wanted.threads)
+    keep_freed_memory()
+    faces = DrawnFaces(1024)
+    benches = {file.stem: TrainingBench(read_experiment(file), faces) for file in sorted(EXPERIMENTS.glob("*.toml"))}
+    for round_ in range(wanted.steps + 2):
+        for bench in benches.values():
+            bench.step(record=round_ >= 2)
+    speeds = {}
+    for name, bench in benches.items():
+        seconds = statistics.median(bench.step_seconds)
+        speeds[name] = round(bench.state.experiment.schedule.batch_size / seconds, 1)
+        print(f"{name}: {speeds[name]} images/s", file=sys.stderr)
+    found = json.dumps({"threads": wanted.threads, "size_px": 48, "batch_size": 128, "images_per_second": speeds})
+    if wanted.out:
+        wanted.out.write_text(found + "\n", encoding="utf-8")
+    print(found)
+
+
+if __name__ == "__main__":
+    main()
