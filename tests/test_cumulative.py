@@ -12,6 +12,8 @@ from mien.training.batches import BatchSource
 from mien.training.config import experiment_from_dict
 from mien.training.methods.cumulative import Cumulative, mixed_loss, mixing_weight
 
+NETWORK = build_network("rlr-cnet-dual", 3, 1, {})
+
 
 def source(batch_size: int = 8, epochs: int = 4) -> BatchSource:
     values: dict[str, Any] = {
@@ -56,10 +58,10 @@ def test_mixed_features_worked_by_hand() -> None:
 
 
 def test_batches_come_half_from_each_sampler() -> None:
-    method = Cumulative(source(), {})
+    method = Cumulative(source(), NETWORK, {})
     assert method.steps_per_epoch() == 10  # 42 faces, 4 of each step through the uniform sampler
     batches = list(method.batches(1))
-    again = list(Cumulative(source(), {}).batches(1))
+    again = list(Cumulative(source(), NETWORK, {}).batches(1))
     assert all(torch.equal(a.images, b.images) for a, b in zip(batches, again, strict=True))
     uniform = torch.cat([batch.labels[:4] for batch in batches])
     reversed_ = torch.cat([batch.labels[4:] for epoch in range(20) for batch in method.batches(epoch)])
@@ -70,7 +72,7 @@ def test_batches_come_half_from_each_sampler() -> None:
 
 
 def test_loss_is_the_mixed_loss_of_both_branches() -> None:
-    method = Cumulative(source(), {"label_smoothing": 0.0})
+    method = Cumulative(source(), NETWORK, {"label_smoothing": 0.0})
     network = build_network("rlr-cnet-dual", 3, 1, {}).eval()
     assert isinstance(network, RlrCnetDual)
     batch = next(method.batches(2))
@@ -95,6 +97,6 @@ def test_deployable_networks() -> None:
 
 def test_what_cannot_be_trained_is_refused() -> None:
     with pytest.raises(ExperimentError, match="batch_size must be even, half for each sampler, not 7"):
-        Cumulative(source(batch_size=7), {})
+        Cumulative(source(batch_size=7), NETWORK, {})
     with pytest.raises(ExperimentError, match="deployed: Input should be 'both' or 'feature-branch', found 'best'"):
         Cumulative.read_options({"deployed": "best"})

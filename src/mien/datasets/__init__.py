@@ -8,11 +8,11 @@ from mien.datasets.fer2013 import read_fer2013
 from mien.datasets.ferplus import read_ferplus
 from mien.datasets.folder import read_folder
 from mien.datasets.rafdb import read_rafdb
-from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
+from mien.datasets.sample import Dataset, Sample, as_faces, as_votes, pixel_key
 from mien.datasets.splits import make_split, parse_split, rest_of
 from mien.errors import DatasetError, MissingSplitError
 
-__all__ = ["DATASETS", "Dataset", "Sample", "as_faces", "open_dataset", "pixel_key", "training_pixel_keys"]
+__all__ = ["DATASETS", "Dataset", "Sample", "as_faces", "as_votes", "open_dataset", "pixel_key", "training_pixel_keys"]
 
 DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     "ckplus": read_ckplus,

@@ -24,6 +24,8 @@ from mien.preprocessing import ImageArray
 SIZE_PX = 48
 USAGES = {"training": "Training", "public_test": "PublicTest", "private_test": "PrivateTest"}
 VOTES_FILE = "fer2013new.csv"
+UNSURE_ROWS = (5274, 33200)
+"""Rows of the csv that may carry another image's votes."""
 CSV_FILES = ("fer2013.csv", "icml_face_data.csv")
 PARQUET_FILE = "fer2013.parquet"
 
@@ -43,6 +45,12 @@ class FerTable:
     votes: NDArray[np.int8] | None
     """(N, 10) in the order of `FERPLUS_VOTES`, where the FERPlus file is present."""
 
+    def votes_of(self, index: int) -> NDArray[np.int8] | None:
+        """The votes (10,) at a position, all 0 in rows whose votes are doubtful."""
+        if self.votes is None:
+            return None
+        return np.zeros_like(self.votes[index]) if self.row[index] in UNSURE_ROWS else self.votes[index]
+
 
 class Fer2013(Dataset):
     """FER2013 with the seven labels of the challenge."""
@@ -60,7 +68,7 @@ class Fer2013(Dataset):
     def sample(self, index: int) -> Sample:
         """The sample at a position from 0 to len - 1."""
         table = self._table
-        return Sample(table.images[index], int(table.emotion[index]), f"row {table.row[index]}")
+        return Sample(table.images[index], int(table.emotion[index]), f"row {table.row[index]}", table.votes_of(index))
 
 
 def read_fer2013(root: Path, split: str) -> Fer2013:
@@ -81,7 +89,8 @@ def read_table(root: Path, split: str, with_votes: bool = False) -> FerTable:
     if file.suffix == ".parquet":
         table = _read_parquet(file, usages)
     else:
-        table = _read_csv(file, usages, file.parent / VOTES_FILE if with_votes else None)
+        votes_file = file.parent / VOTES_FILE
+        table = _read_csv(file, usages, votes_file if with_votes or votes_file.is_file() else None)
     if len(table.row) == 0:
         raise MissingSplitError(f"{file}: expected rows of the split {split!r}, found none")
     return table

@@ -10,13 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.fer2013 import FerTable, read_table
+from mien.datasets.fer2013 import UNSURE_ROWS, FerTable, read_table
 from mien.datasets.sample import Dataset, Sample
 from mien.errors import DatasetError
 from mien.expressions import FERPLUS_8, FERPLUS_VOTES
-
-UNSURE_ROWS = (5274, 33200)
-"""Rows of the csv that may carry another image's votes; they are left out."""
 
 
 class FerPlus(Dataset):
@@ -35,7 +32,7 @@ class FerPlus(Dataset):
     def sample(self, index: int) -> Sample:
         """The sample at a position from 0 to len - 1."""
         table = self._table
-        return Sample(table.images[index], int(self._labels[index]), f"row {table.row[index]}")
+        return Sample(table.images[index], int(self._labels[index]), f"row {table.row[index]}", table.votes_of(index))
 
 
 def majority_labels(votes: NDArray[np.int8]) -> NDArray[np.int64]:

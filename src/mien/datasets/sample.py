@@ -22,6 +22,8 @@ class Sample:
     """Index into the data set's expressions."""
     source: str
     """Where it comes from: a row of a table or a file."""
+    votes: NDArray[np.int8] | None = None
+    """FERPlus votes (10,) in the order of `FERPLUS_VOTES`, all 0 where they are doubtful; None where unknown."""
 
 
 class Dataset(Sequence[Sample]):
@@ -74,3 +76,13 @@ def as_faces(samples: Sequence[Sample], preprocessing: Preprocessing) -> tuple[I
         faces[index] = whole_image_face(sample.image, preprocessing)
         labels[index] = sample.label
     return faces, labels
+
+
+def as_votes(samples: Sequence[Sample]) -> NDArray[np.int8] | None:
+    """FERPlus votes (N, 10) of samples; None unless all have them."""
+    votes = []
+    for sample in samples:
+        if sample.votes is None:
+            return None
+        votes.append(sample.votes)
+    return np.stack(votes)

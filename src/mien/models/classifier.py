@@ -11,6 +11,8 @@ class Classifier(nn.Module, ABC):
 
     paper: ClassVar[str]
     """Link to the paper that describes the network."""
+    feature_count: int
+    """D, the width of the features that `classify` takes."""
 
     @abstractmethod
     def forward_features(self, x: Tensor) -> Tensor:

@@ -139,7 +139,8 @@ class RlrCnetDual(RlrCnet):
         if sharing == "all-but-last-unit":
             self.rebalanced_unit = copy.deepcopy(self.stages[-1])
         if head != "shared":
-            self.classifier = nn.Linear(2 * FEATURES, classes, bias=head == "concatenated")
+            self.feature_count = 2 * FEATURES
+            self.classifier = nn.Linear(self.feature_count, classes, bias=head == "concatenated")
 
     def forward_branches(self, regular: Tensor, rebalanced: Tensor) -> tuple[Tensor, Tensor]:
         """Faces (B, C, 48, 48) of both samplers to regular and rebalanced features, each (B, 1024)."""

@@ -87,7 +87,8 @@ class ShuffleNetV2(Classifier):
         self.stages = nn.Sequential(*units)
         self.last = convolution(channels, FEATURES, 1, activation)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(FEATURES, classes)
+        self.feature_count = FEATURES
+        self.classifier = nn.Linear(self.feature_count, classes)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Faces (B, C, 48, 48) to features (B, 1024)."""

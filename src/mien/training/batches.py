@@ -12,6 +12,7 @@ from mien.training.augmentation import augment
 from mien.training.config import Experiment
 from mien.training.masking import mask
 from mien.training.randomness import generator
+from mien.training.votes import vote_shares
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,15 @@ class Batch:
     """Normalised float32 (B, C, S, S), channels last, augmented."""
     labels: Tensor
     """int64 (B,)."""
+    votes: Tensor | None = None
+    """Shares of votes float32 (B, 8) in the order of FERPLUS_8, where the data set has them."""
 
 
 class BatchSource:
     """All training faces as one uint8 tensor on the device; a batch is drawn from (seed, epoch, step) alone.
 
-    faces: uint8 (N, S, S, C). labels: int64 (N,). Where the experiment asks for masked copies, they stand
-    behind the faces, so that len() is (1 + copies) N.
+    faces: uint8 (N, S, S, C). labels: int64 (N,). votes: FERPlus votes (N, 10), where known.
+    Where the experiment asks for masked copies, they stand behind the faces, so that len() is (1 + copies) N.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class BatchSource:
         labels: NDArray[np.int64],
         experiment: Experiment,
         device: torch.device,
+        votes: NDArray[np.int8] | None = None,
     ) -> None:
         self.experiment = experiment
         self.batch_size = experiment.schedule.batch_size
@@ -45,6 +49,9 @@ class BatchSource:
         masked = [_masked_copy(originals, experiment, number) for number in range(copies)]
         self._faces = torch.cat((originals, *masked)) if copies else originals
         self.labels = torch.from_numpy(labels).to(device).repeat(1 + copies)
+        self.votes = None
+        if votes is not None:
+            self.votes = torch.from_numpy(vote_shares(votes)).to(device).repeat(1 + copies, 1)
         self._device = device
 
     def __len__(self) -> int:
@@ -65,7 +72,8 @@ class BatchSource:
             generator(experiment.seed, "augmentation", epoch, step, self._device),
         )
         images = images.sub_(data.mean).mul_(1 / data.deviation)
-        return Batch(images.contiguous(memory_format=torch.channels_last), self.labels[chosen])
+        votes = None if self.votes is None else self.votes[chosen]
+        return Batch(images.contiguous(memory_format=torch.channels_last), self.labels[chosen], votes)
 
 
 def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:

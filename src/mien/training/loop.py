@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import mien
-from mien.datasets import Dataset, as_faces
+from mien.datasets import Dataset, as_faces, as_votes
 from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy, negative_log_likelihood
 from mien.models import build_network
@@ -78,8 +78,8 @@ class Training:
         if options.weights:
             load_initial_weights(self.network, options.weights, self.expressions)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPU
-        source = BatchSource(*as_faces(training, self.preprocessing), experiment, device)
-        self.method = method_class(experiment.method.name)(source, experiment.method.options)
+        source = BatchSource(*as_faces(training, self.preprocessing), experiment, device, as_votes(training))
+        self.method = method_class(experiment.method.name)(source, self.network, experiment.method.options)
         self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)
         self.selection = as_faces(selection, self.preprocessing) if selection is not None else None

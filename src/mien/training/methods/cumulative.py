@@ -6,10 +6,10 @@ unchanged is inferred. What differs from the code: T_max is the number of epochs
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
@@ -19,16 +19,14 @@ from mien.models import Classifier
 from mien.models.rlr_cnet import RlrCnetDual
 from mien.training.batches import Batch, BatchSource
 from mien.training.config import STRICT, validated
-from mien.training.methods.method import Method
+from mien.training.methods.standard import Standard, StandardOptions
 from mien.training.samplers import reversed_order, uniform_order
 
 
 @dataclass(frozen=True, config=STRICT)
-class CumulativeOptions:
-    """Options of cumulative learning."""
+class CumulativeOptions(StandardOptions):
+    """Options of cumulative learning. BBN has no label smoothing."""
 
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the target that is spread over all classes (Szegedy et al., 2016); 0 in BBN."""
     deployed: Literal["both", "feature-branch"] = "both"
     """What is selected and shipped: both branches with α = 0.5, or the feature-learning branch alone."""
 
@@ -45,15 +43,14 @@ def mixed_loss(logits: Tensor, regular: Tensor, rebalanced: Tensor, alpha: float
     return alpha * first + (1 - alpha) * second
 
 
-class Cumulative(Method):
+class Cumulative(Standard):
     """Half of each batch from the uniform sampler, half from the reversed one, logits and loss mixed by α.
 
     An epoch shows every face once through the uniform sampler and as many drawn by the reversed one.
     """
 
-    def __init__(self, source: BatchSource, options: dict[str, Any]) -> None:
-        self.source = source
-        self.options = self.read_options(options)
+    def __init__(self, source: BatchSource, network: Classifier, options: dict[str, Any]) -> None:
+        super().__init__(source, network, options)
         if source.batch_size % 2:
             raise ExperimentError(
                 f"method cumulative: batch_size must be even, half for each sampler, not {source.batch_size}"
@@ -79,11 +76,15 @@ class Cumulative(Method):
         assert isinstance(network, RlrCnetDual)  # see check_network
         alpha = mixing_weight(epoch, self.source.experiment.schedule.epochs)
         features = network.forward_branches(*batch.images.chunk(2))
-        logits = network.classify(network.mix(*features, alpha))
+        mixed = network.mix(*features, alpha)
+        logits = network.classify(mixed)
         regular, rebalanced = batch.labels.chunk(2)
         answers = logits.argmax(dim=1)
         right = alpha * (answers == regular).sum() + (1 - alpha) * (answers == rebalanced).sum()
         loss = mixed_loss(logits, regular, rebalanced, alpha, self.options.label_smoothing)
+        if self.vote_head and batch.votes is not None:
+            first, second = (self.vote_head(mixed, votes) for votes in batch.votes.chunk(2))
+            loss = loss + self.options.vote_weight * (alpha * first + (1 - alpha) * second)
         return {"loss": loss, "correct": 2 * right}  # of both halves of the batch
 
     @classmethod

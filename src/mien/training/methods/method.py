@@ -14,8 +14,8 @@ class Method(ABC):
     """How a network is trained: which batches, which loss, which module ships in the end."""
 
     @abstractmethod
-    def __init__(self, source: BatchSource, options: dict[str, Any]) -> None:
-        """source: the training faces. options: those of the experiment file."""
+    def __init__(self, source: BatchSource, network: Classifier, options: dict[str, Any]) -> None:
+        """source: the training faces. network: what is trained. options: those of the experiment file."""
 
     @staticmethod
     @abstractmethod

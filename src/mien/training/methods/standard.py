@@ -1,18 +1,20 @@
-"""The standard method: every face once an epoch, cross entropy with label smoothing."""
+"""The standard method: every face once an epoch, cross entropy with label smoothing, optionally votes beside it."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from mien.errors import ExperimentError
 from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource
 from mien.training.config import STRICT, validated
 from mien.training.methods.method import Method
 from mien.training.samplers import uniform_order
+from mien.training.votes import VoteHead
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -21,14 +23,21 @@ class StandardOptions:
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the target that is spread over all classes (Szegedy et al., 2016)."""
+    vote_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of a second head that learns the FERPlus votes (votes.py); needs a data set that has them."""
 
 
 class Standard(Method):
     """Every face once an epoch in random order, cross entropy with label smoothing."""
 
-    def __init__(self, source: BatchSource, options: dict[str, Any]) -> None:
+    def __init__(self, source: BatchSource, network: Classifier, options: dict[str, Any]) -> None:
         self.source = source
         self.options = self.read_options(options)
+        self.vote_head: VoteHead | None = None
+        if self.options.vote_weight:
+            if source.votes is None:
+                raise ExperimentError("vote_weight: expected a data set with FERPlus votes, found none in it")
+            self.vote_head = VoteHead(network.feature_count, source.draw("vote head", 0)).to(source.votes.device)
 
     @staticmethod
     def read_options(options: dict[str, Any]) -> StandardOptions:
@@ -44,6 +53,19 @@ class Standard(Method):
             yield source.batch(order[step * size : (step + 1) * size], epoch, step)
 
     def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
-        logits = network(batch.images)
+        features = network.forward_features(batch.images)
+        logits = network.classify(features)
         loss = functional.cross_entropy(logits, batch.labels, label_smoothing=self.options.label_smoothing)
+        if self.vote_head and batch.votes is not None:
+            loss = loss + self.options.vote_weight * self.vote_head(features, batch.votes)
         return {"loss": loss, "correct": (logits.argmax(dim=1) == batch.labels).sum()}
+
+    def parameters(self) -> list[nn.Parameter]:
+        return list(self.vote_head.parameters()) if self.vote_head else []
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.vote_head.state_dict() if self.vote_head else {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        if self.vote_head:
+            self.vote_head.load_state_dict(state)

@@ -1,0 +1,40 @@
+"""A second head that learns how ten people voted on each face, beside the label; it does not ship.
+
+Of the single labels of FER2013 people confirm two in three (FERPlus: Barsoum et al., ICMI 2016,
+https://arxiv.org/abs/1608.01041). The votes tell the features what a single label does not: which other
+expressions a face resembles. That this helps is a choice of mien's, not of a paper implemented here.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mien.expressions import FERPLUS_8, FERPLUS_VOTES
+
+
+def vote_shares(votes: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Votes (N, 10) in the order of FERPLUS_VOTES as shares (N, 8) in that of FERPLUS_8.
+
+    `unknown` and `nf` do not count; a face on which nobody chose an expression has a row of zeros.
+    """
+    counts = votes[:, [FERPLUS_VOTES.index(name) for name in FERPLUS_8]].astype(np.float32)
+    shares: NDArray[np.float32] = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    return shares
+
+
+class VoteHead(nn.Module):
+    """A linear layer on features (B, D) whose softmax approaches the shares of votes (B, 8)."""
+
+    def __init__(self, width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, len(FERPLUS_8))
+        with torch.no_grad():  # drawn apart, so that the network starts as it does without this head
+            for parameter in self.parameters():
+                parameter.uniform_(-(width**-0.5), width**-0.5, generator=generator)
+
+    def forward(self, features: Tensor, shares: Tensor) -> Tensor:
+        """Mean cross entropy with the shares; faces without votes add nothing."""
+        loss: Tensor = functional.cross_entropy(self.linear(features), shares)
+        return loss
