@@ -49,7 +49,8 @@ class FerTable:
         """The votes (10,) at a position, all 0 in rows whose votes are doubtful."""
         if self.votes is None:
             return None
-        return np.zeros_like(self.votes[index]) if self.row[index] in UNSURE_ROWS else self.votes[index]
+        votes: NDArray[np.int8] = self.votes[index]
+        return np.zeros_like(votes) if self.row[index] in UNSURE_ROWS else votes
 
 
 class Fer2013(Dataset):
