@@ -38,7 +38,7 @@ def main() -> None:
         seconds = statistics.median(bench.step_seconds)
         speeds[name] = round(bench.state.experiment.schedule.batch_size / seconds, 1)
         print(f"{name}: {speeds[name]} images/s", file=sys.stderr)
-    found = json.dumps({"threads": wanted.threads, "size_px": 48, "batch_size": 128, "images_per_second": speeds})
+    found = json.dumps({"threads": wanted.threads, "images_per_second": speeds})
     if wanted.out:
         wanted.out.write_text(found + "\n", encoding="utf-8")
     print(found)

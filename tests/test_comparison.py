@@ -54,7 +54,7 @@ def test_interval_covers_the_truth_as_often_as_it_says() -> None:
         reports = [report(labels.tolist(), side.tolist()) for side in sides]
         _, low, high = compare([reports[0]], [reports[1]])["accuracy"]
         covered += low <= 0.1 <= high
-    assert 17 <= covered <= 20
+    assert covered >= 17
 
 
 def test_seeds_are_averaged() -> None:

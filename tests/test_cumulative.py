@@ -97,6 +97,8 @@ def test_deployable_networks() -> None:
 
 def test_what_cannot_be_trained_is_refused() -> None:
     with pytest.raises(ExperimentError, match="batch_size must be even, half for each sampler, not 7"):
-        Cumulative(source(batch_size=7), NETWORK, {})
+        Cumulative.check(NETWORK, source(batch_size=7).experiment)
+    with pytest.raises(ExperimentError, match="expected a network with two branches"):
+        Cumulative.check(build_network("rlr-cnet", 3, 1, {}), source().experiment)
     with pytest.raises(ExperimentError, match="deployed: Input should be 'both' or 'feature-branch', found 'best'"):
         Cumulative.read_options({"deployed": "best"})

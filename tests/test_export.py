@@ -4,31 +4,43 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from mien.cli import app
 from mien.datasets import as_faces, open_dataset
-from mien.errors import ModelError
+from mien.errors import CheckpointError, ModelError
 from mien.export import enter_into_manifest, export_checkpoint, read_manifest
+from mien.expressions import BASIC_7
 from mien.models import build_network
 from mien.preprocessing import Preprocessing
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mien.training.initial_weights import load_initial_weights
 from mien.training.torch_scorer import TorchScorer, deployable_network
 from mien.weights import ModelCard
 
 
-@pytest.fixture(scope="module", params=["rlr-cnet", "shufflenet-v2"])
+@pytest.fixture(scope="module", params=["rlr-cnet", "rlr-cnet-dual", "shufflenet-v2"])
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint whose batch-norm statistics are not the initial ones."""
     torch.manual_seed(0)
     network = build_network(request.param, 3, 1, {"dropout": 0.3}).train()
     for _ in range(3):
         network(torch.randn(16, 1, 48, 48))
+    for name, parameter in network.named_parameters():
+        if "attentions" in name:  # which start as constants
+            parameter.data += 0.3 * torch.randn_like(parameter)
     facts = {
         "network": request.param,
         "network_options": {"dropout": 0.3},
         "expressions": ["a", "b", "c"],
         "preprocessing": Preprocessing().to_dict(),
-        "experiment": {"name": "drawn", "data": {"dataset": "d", "training_split": "t", "selection_split": "s"}},
+        "experiment": {
+            "name": "drawn",
+            "data": {"dataset": "d", "training_split": "t", "selection_split": "s"},
+            "network": {"weights": ""},
+            "method": {"name": "cumulative" if request.param == "rlr-cnet-dual" else "standard", "options": {}},
+        },
         "history": [{"selection_accuracy": 0.25}],
     }
     tensors = {f"average/{name}": tensor for name, tensor in network.state_dict().items()}
@@ -74,7 +86,7 @@ def test_file_and_manifest_tell_the_same(exported: Path) -> None:
 
 def test_manifest_keeps_other_entries(tmp_path: Path) -> None:
     for name, classes in (("first", ("a", "b")), ("second", ("a", "c")), ("first", ("a", "d"))):
-        card = ModelCard(name, classes, Preprocessing(), "drawn", 1, {}, "none", "none")
+        card = ModelCard(name, classes, Preprocessing(), "drawn", 1, 2, {}, "none", "none")
         manifest = read_manifest(tmp_path / "manifest.json", name)
         enter_into_manifest(manifest, tmp_path / f"{name}.onnx", name.encode(), card)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
@@ -108,3 +120,41 @@ def test_packaged_network_on_real_faces(fer2013_parquet: Path) -> None:
     scorer = OnnxScorer("rlr-cnet")
     faces, labels = as_faces(open_dataset("fer2013", fer2013_parquet, "public_test")[:640], scorer.card.preprocessing)
     assert (scorer(faces).argmax(axis=1) == labels).mean() > 0.55
+
+
+def test_both_forms_of_two_branches_and_starting_weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build_network("rlr-cnet-dual", 7, 1, {"head": "concatenated"})
+    experiment = {
+        "name": "dual",
+        "data": {"dataset": "fer2013", "training_split": "training", "selection_split": "public_test"},
+        "network": {"weights": "rlr-cnet"},
+        "method": {"name": "cumulative", "options": {"vote_weight": 0.5}},
+    }
+    facts = {
+        "network": "rlr-cnet-dual",
+        "network_options": {"head": "concatenated"},
+        "expressions": list(BASIC_7),
+        "preprocessing": Preprocessing().to_dict(),
+        "experiment": experiment,
+        "history": [{"selection_accuracy": 0.5}],
+    }
+    state = network.state_dict().items()
+    tensors = {f"average/{name}": tensor for name, tensor in state if tensor.is_floating_point()}
+    save_checkpoint(tmp_path / "last.safetensors", Checkpoint(tensors, facts))
+    command = ["export", str(tmp_path / "last.safetensors"), "--out"]
+    for more in (["both.onnx", "--initial-weights"], ["one.onnx", "--deployed", "feature-branch", "--name", "one"]):
+        result = CliRunner().invoke(app, [*command, str(tmp_path / more[0]), *more[1:]])
+        assert result.exit_code == 0, result.output
+    both, one = OnnxScorer(str(tmp_path / "both.onnx")), OnnxScorer(str(tmp_path / "one.onnx"))
+    assert both.card.scores == {"fer2013 public_test accuracy": 0.5}
+    assert one.card.scores == {}  # its epoch was not selected in this form
+    assert both.card.dataset == "fer2013 training, with FERPlus votes, started from rlr-cnet"
+    assert one.card.parameters < both.card.parameters
+    assert one.card.multiply_adds < both.card.multiply_adds
+    fresh = build_network("rlr-cnet-dual", 7, 1, {"head": "concatenated"})
+    load_initial_weights(fresh, str(tmp_path / "both.safetensors"), BASIC_7, Preprocessing())
+    for found, expected in zip(fresh.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    with pytest.raises(CheckpointError, match=r"expected weights learned with Preprocessing.*margin=0\.3.*margin=0\.0"):
+        load_initial_weights(fresh, str(tmp_path / "both.safetensors"), BASIC_7, Preprocessing(margin=0.3))

@@ -11,6 +11,7 @@ from conftest import write_ckplus_48
 from mien.datasets import open_dataset
 from mien.errors import CheckpointError, ExperimentError
 from mien.models import build_network
+from mien.preprocessing import Preprocessing
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict, read_experiment
 from mien.training.folds import summarise, train_folds
@@ -71,16 +72,29 @@ def test_summary_worked_by_hand() -> None:
         {**common, "split": "1", "n": 4, "accuracy": 0.75, "labels": [0, 0, 1, 1], "predictions": [0, 0, 1, 0]},
         {**common, "split": "2", "n": 1, "accuracy": 0.25, "labels": [0], "predictions": [1]},
     ]
-    summary = summarise("x", reports)
+    summary = summarise("x", "images of equal subject", reports)
     assert summary["accuracy_mean"] == 0.5
     assert summary["accuracy_deviation"] == pytest.approx(0.125**0.5)  # two values 0.25 from their mean, n - 1 = 1
     assert summary["accuracy_of_all_images"] == 0.6
     assert summary["confusion_matrix"] == [[2, 1], [1, 1]]
 
 
-def test_one_fold_is_refused() -> None:
-    with pytest.raises(ExperimentError, match="folds must be 0, for none, or at least 2"):
-        experiment_from_dict(tiny(data={"dataset": "ckplus", "folds": 1}), "tiny")
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"folds": 1}, "folds must be 0, for none, or at least 2"),
+        ({"folds": 3, "training_split": "all"}, "folds take the place of training_split and selection_split"),
+        (
+            {"training_split": "random-80-20-training"},
+            "selection_split 'public_test' may hold images of training_split",
+        ),
+        ({"training_split": "training", "selection_split": "tenth-of-training"}, "may hold images"),
+        ({"training_split": "fold-1-of-9-training", "selection_split": "fold-2-of-9"}, "may hold images"),
+    ],
+)
+def test_splits_that_leak_into_the_selection_are_refused(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExperimentError, match=message):
+        experiment_from_dict(tiny(data={"dataset": "ckplus", **data}), "tiny")
 
 
 def test_a_training_starts_from_packaged_weights_and_shared_classes() -> None:
@@ -89,7 +103,7 @@ def test_a_training_starts_from_packaged_weights_and_shared_classes() -> None:
     packaged = load_checkpoint(Path(sys.modules["mien"].__file__ or "").parent / "weights" / "rlr-cnet.safetensors")
     network = build_network(experiment.network.name, 3, 1, experiment.network.options)
     fresh = network.classifier.weight[1].clone()
-    load_initial_weights(network, "rlr-cnet", expressions)
+    load_initial_weights(network, "rlr-cnet", expressions, Preprocessing())
     head = packaged.tensors["average/classifier.weight"].float()
     assert torch.equal(network.classifier.weight[0], head[0])
     assert torch.equal(network.classifier.weight[1], fresh)
@@ -103,9 +117,9 @@ def test_initial_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError, match=r"expected the weights of a network like this one, but .* differ, such as"
     ):
-        load_initial_weights(network, "rlr-cnet", ("anger",) * 7)
+        load_initial_weights(network, "rlr-cnet", ("anger",) * 7, Preprocessing())
     with pytest.raises(CheckpointError, match=r"nothing: expected a checkpoint or a packaged network \(.*rlr-cnet"):
-        load_initial_weights(network, "nothing", ("anger",) * 7)
+        load_initial_weights(network, "nothing", ("anger",) * 7, Preprocessing())
 
 
 def test_exported_initial_weights_are_the_packaged_network(fer2013_parquet: Path) -> None:
@@ -119,7 +133,7 @@ def test_exported_initial_weights_are_the_packaged_network(fer2013_parquet: Path
     scorer = OnnxScorer("rlr-cnet")
     experiment = read_experiment(EXPERIMENTS / "rlr-cnet-ckplus.toml")
     network = build_network(experiment.network.name, 7, 1, experiment.network.options)
-    load_initial_weights(network, "rlr-cnet", scorer.card.expressions)
+    load_initial_weights(network, "rlr-cnet", scorer.card.expressions, scorer.card.preprocessing)
     samples = open_dataset("fer2013", fer2013_parquet, "public_test")[:64]
     faces, _ = as_faces(samples, scorer.card.preprocessing)
     found = TorchScorer(network, scorer.card.preprocessing)(faces)

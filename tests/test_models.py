@@ -40,6 +40,7 @@ def test_parameters_are_those_inferred_from_the_paper(
         ("rlr-cnet", "stride4", 3, 224, 117.0),
         ("shufflenet-v2", "stride4", 3, 48, 8.2),
         ("rlr-cnet", "stride4", 3, 48, 6.7),
+        ("shufflenet-v2", "stride4", 3, 112, 39.4),
         ("rlr-cnet", "stride4", 3, 112, 32.2),
         ("rlr-cnet", "stride2", 1, 48, 20.1),
         ("rlr-cnet", "stride1", 1, 48, 80.5),
@@ -157,6 +158,7 @@ def test_parameters_of_the_branches(options: dict[str, Any], convolution_and_lin
         ({"sharing": "all-but-last-unit"}, 6.732 + 1.90 + 0.24),
         ({"attention": "after-each-stage"}, 2 * 6.732 - 1.339 - 0.007),  # stem, stage 2 and head once
         ({"head": "concatenated"}, 6.732 + 1.90 + 0.007),
+        ({"head": "two"}, 6.732 + 1.90 + 0.007),
     ],
 )
 def test_multiply_adds_of_both_branches(options: dict[str, Any], millions: float) -> None:
@@ -253,3 +255,5 @@ def test_groups_need_one_place_of_attention() -> None:
         build_network("rlr-cnet", 7, 1, {"attention_groups": 2})
     with pytest.raises(ExperimentError, match="after each stage they are 2, 4, 8"):
         build_network("rlr-cnet", 7, 1, {"attention": "after-each-stage", "attention_groups": 2})
+    with pytest.raises(ExperimentError, match="beta and clipped_activation are for the activation beta-mish"):
+        build_network("rlr-cnet", 7, 1, {"activation": "relu", "beta": 1.0})

@@ -9,7 +9,7 @@ from mien.errors import DatasetError
 
 @pytest.fixture(scope="module")
 def ckplus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All 118 labelled subjects of CK+ by their true numbers, each with one expression."""
+    """118 subjects, as many as are labelled in CK+, named in its manner, each with one expression."""
     root = tmp_path_factory.mktemp("ckplus")
     write_ckplus_48(root, subjects=118, expressions_a_subject=1)
     return root
@@ -115,3 +115,15 @@ def test_on_fer2013_itself(fer2013_parquet: Path) -> None:
     assert not set(held_out) & set(rest)
     assert len(held_out) + len(rest) == 32_298
     assert len(held_out) == pytest.approx(0.2 * 32_298, abs=5)
+
+
+def test_images_that_a_network_learned_from_are_known_by_its_card(fer2013: Path) -> None:
+    everything = set(keys(fer2013, "all"))
+    learned = training_pixel_keys(
+        "fer2013", fer2013, "public_test", "fer2013 random-80-20-training, with FERPlus votes"
+    )
+    assert learned == set(keys(fer2013, "random-80-20-training")) != everything
+    official = training_pixel_keys("fer2013", fer2013, "random-80-20", "fer2013 training")
+    assert official == set(keys(fer2013, "training"))
+    assert training_pixel_keys("fer2013", fer2013, "random-80-20", "ckplus all") == learned
+    assert training_pixel_keys("fer2013", fer2013, "public_test") == official

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from mien.datasets import open_dataset
-from mien.errors import CheckpointError, DatasetError, ExperimentError
+from mien.errors import CheckpointError, DatasetError, ExperimentError, MienError
 from mien.training import config
 from mien.training.batches import BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -179,12 +179,21 @@ def test_devices_are_checked() -> None:
         ({"method": {"options": {"label_smooth": 0.1}}}, "method standard: unknown key 'label_smooth'"),
         ({"method": {"name": "cumulative"}}, "method cumulative: expected a network with two branches, rlr-cnet-dual"),
         ({"network": {"name": "rlr-cnet-dual", "options": {"attention_groups": 3}}}, "464 channels need .*, not 3"),
+        ({"augmentation": {"mask_fill": "black"}}, "mask_fill does nothing without erasing, masking or masked_copies"),
+        (
+            {"augmentation": {"masking": 1.0, "mask_area": [0.1, 0.3]}},
+            "masking_total_area .0.25. must hold a whole mask",
+        ),
+        (
+            {"network": {"name": "rlr-cnet", "weights": "none"}},
+            r"none: expected a checkpoint or a packaged network .rlr",
+        ),
         ({"augmentation": {"masks": [3, 2]}}, "masks: the first value .3. must not exceed the second"),
         ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, standard"),
     ],
 )
 def test_wrong_options_are_named_before_data_is_read(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ExperimentError, match=message) as caught:
+    with pytest.raises(MienError, match=message) as caught:
         check_experiment(experiment(**changes))
     assert "\n" not in str(caught.value)
 

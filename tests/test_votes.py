@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,14 @@ import pytest
 import torch
 from conftest import drawn_face, write_fer2013_csv, write_votes_csv
 
-from mien.datasets import as_votes, open_dataset
-from mien.errors import ExperimentError
+from mien.datasets import open_dataset
+from mien.errors import DatasetError, ExperimentError
 from mien.expressions import FERPLUS_8
 from mien.models import build_network
-from mien.training.config import experiment_from_dict
+from mien.models.rlr_cnet import RlrCnetDual
+from mien.training.config import AugmentationOptions, experiment_from_dict
 from mien.training.loop import Training
-from mien.training.randomness import generator
+from mien.training.methods.standard import Standard
 from mien.training.votes import VoteHead, vote_shares
 
 VOTES = np.array([[6, 2, 0, 0, 0, 0, 0, 0, 2, 0], [0, 0, 0, 0, 0, 0, 0, 0, 3, 7]], np.int8)
@@ -31,7 +33,7 @@ def test_shares_worked_by_hand() -> None:
 
 
 def test_loss_worked_by_hand() -> None:
-    head = VoteHead(4, generator(0, "vote head"))
+    head = VoteHead(4)
     with torch.no_grad():
         head.linear.weight.zero_()
         head.linear.bias.copy_(torch.tensor([0.0] * 6 + [math.log(4), 0.0]))  # neutral 4/11, the others 1/11
@@ -74,7 +76,15 @@ def test_the_head_learns_and_does_not_ship(method: str, network: str, kaggle: Pa
     assert batch.votes is not None
     assert batch.votes.shape == (8, 8)
     losses = [s.method.loss(s.network.eval(), batch, 1)["loss"].item() for s in (plain, state)]
-    assert losses[1] - losses[0] == pytest.approx(0.5 * math.log(8) / 2, abs=0.3)  # near even odds, half without votes
+    assert isinstance(state.method, Standard)
+    assert state.method.vote_head is not None
+    if isinstance(state.network, RlrCnetDual):  # epoch 1 of 2: α = 0.75
+        features = state.network.mix(*state.network.forward_branches(*batch.images.chunk(2)), 0.75)
+        first, second = (state.method.vote_head(features, votes).item() for votes in batch.votes.chunk(2))
+        expected = 0.75 * first + 0.25 * second
+    else:
+        expected = state.method.vote_head(state.network.forward_features(batch.images), batch.votes).item()
+    assert losses[1] - losses[0] == pytest.approx(0.5 * expected, abs=1e-5)
     state.epoch = 1  # α < 1, so that both halves of a batch count
     state.take_step(batch, 0, 2)
     after = state.method.state_dict()
@@ -89,16 +99,39 @@ def test_the_head_learns_and_does_not_ship(method: str, network: str, kaggle: Pa
     assert all(torch.equal(before[name], tensor) for name, tensor in state.method.state_dict().items())
 
 
-def test_votes_are_optional_and_doubtful_ones_are_zero(kaggle: Path, fer2013_parquet: Path) -> None:
-    votes = as_votes(open_dataset("fer2013", fer2013_parquet, "training"))
+def test_doubtful_votes_are_zero(fer2013_parquet: Path) -> None:
+    votes = open_dataset("fer2013", fer2013_parquet, "training").votes()
     assert votes is not None
     assert votes.shape == (28_709, 10)
     assert (votes.sum(axis=1) == 0).sum() == 1  # row 5274
-    (kaggle / "fer2013new.csv").unlink()
+
+
+def test_votes_are_read_only_where_they_are_asked_for(kaggle: Path, class_folders: Path) -> None:
+    (kaggle / "fer2013new.csv").write_text("damaged")
     training = open_dataset("fer2013", kaggle, "training")
-    assert as_votes(training) is None
+    assert len(training) == 16
+    Training(experiment("standard", "rlr-cnet"), training, None, torch.device("cpu"))
+    wanted = experiment("standard", "rlr-cnet", vote_weight=0.5)
+    with pytest.raises(DatasetError, match=r"fer2013new\.csv: expected the columns"):
+        Training(wanted, training, None, torch.device("cpu"))
+    (kaggle / "fer2013new.csv").unlink()
+    with pytest.raises(DatasetError, match=r"fer2013new\.csv: expected the FERPlus votes"):
+        Training(wanted, training, None, torch.device("cpu"))
     with pytest.raises(ExperimentError, match="vote_weight: expected a data set with FERPlus votes"):
-        Training(experiment("standard", "rlr-cnet", vote_weight=0.5), training, None, torch.device("cpu"))
+        Training(wanted, open_dataset("folder", class_folders, "training"), None, torch.device("cpu"))
+
+
+def test_votes_of_a_part_and_of_masked_copies(kaggle: Path) -> None:
+    part = open_dataset("fer2013", kaggle, "random-80-20-training")
+    votes = part.votes()
+    assert votes is not None
+    assert votes.tolist() == [VOTES[int(sample.source.split()[1]) % 2].tolist() for sample in part]
+    wanted = replace(
+        experiment("standard", "rlr-cnet", vote_weight=0.5), augmentation=AugmentationOptions(masked_copies=2)
+    )
+    source = Training(wanted, part, None, torch.device("cpu")).method.source  # type: ignore[attr-defined]
+    assert source.votes.shape == (3 * len(part), 8)
+    assert torch.equal(source.votes[: len(part)], source.votes[len(part) : 2 * len(part)])
 
 
 def test_feature_counts() -> None:

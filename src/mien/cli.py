@@ -140,7 +140,7 @@ def evaluate(
             target.parent.mkdir(parents=True, exist_ok=True)
     scorer = OnnxScorer(model or default_model(), threads)
     samples = open_dataset(dataset, root, split)
-    training_keys = training_pixel_keys(dataset, root, split)
+    training_keys = training_pixel_keys(dataset, root, split, scorer.card.dataset)
     with _progress_bar(len(samples), "evaluate") as (_, advance):
         report = evaluate_scorer(scorer, samples, scorer.card, training_keys, lambda done, total: advance(done))
     if json_file:

@@ -1,6 +1,7 @@
 """Two evaluations on the same images, compared: differences with paired bootstrap intervals."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,9 @@ def compare(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -
     found = differences(np.arange(len(labels)))
     generator = np.random.default_rng(0)
     resampled = [differences(generator.integers(0, len(labels), len(labels))) for _ in range(RESAMPLES)]
-    low, high = np.nanpercentile(np.array(resampled), [2.5, 97.5], axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a class without images has no recall
+        low, high = np.nanpercentile(np.array(resampled), [2.5, 97.5], axis=0)
     measures = ("accuracy", "mean class accuracy", "macro F1", *(f"recall of {name}" for name in names))
     return {name: (float(found[i]), float(low[i]), float(high[i])) for i, name in enumerate(measures)}
 

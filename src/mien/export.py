@@ -20,6 +20,7 @@ from mien.preprocessing import ImageArray, Preprocessing
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint, load_checkpoint
 from mien.training.initial_weights import write_initial_weights
+from mien.training.methods import method_class
 from mien.training.torch_scorer import TorchScorer, deployable_network
 from mien.weights import METADATA_KEY, ModelCard
 
@@ -57,7 +58,7 @@ def export_checkpoint(
     """
     checkpoint = load_checkpoint(file)
     network = deployable_network(checkpoint, method_options)
-    card = make_card(checkpoint, network, name, licence)
+    card = make_card(checkpoint, network, name, licence, same_form(checkpoint, method_options))
     manifest = read_manifest(out.parent / "manifest.json", card.name)
     encoded = to_onnx(network, card)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -74,20 +75,32 @@ def export_checkpoint(
     return difference
 
 
-def make_card(checkpoint: Checkpoint, network: Classifier, name: str | None, licence: str) -> ModelCard:
+def same_form(checkpoint: Checkpoint, method_options: Mapping[str, Any]) -> bool:
+    """Whether a network with these method options ships in the form in which its epoch was selected."""
+    method = checkpoint.facts["experiment"]["method"]
+    read_options = method_class(method["name"]).read_options
+    return read_options({**method["options"], **method_options}) == read_options(method["options"])
+
+
+def make_card(
+    checkpoint: Checkpoint, network: Classifier, name: str | None, licence: str, with_scores: bool = True
+) -> ModelCard:
     """What the manifest says of a checkpoint's network; scores are those its epoch was selected by."""
     facts = checkpoint.facts
     preprocessing = Preprocessing.from_dict(facts["preprocessing"])
     data, last = facts["experiment"]["data"], facts["history"][-1]
+    more = ["with FERPlus votes"] if facts["experiment"]["method"]["options"].get("vote_weight") else []
+    if weights := facts["experiment"]["network"].get("weights"):
+        more.append(f"started from {weights}")
     scores = {}
-    if "selection_accuracy" in last:
+    if with_scores and "selection_accuracy" in last:
         selection = f"{data['dataset']} {data['selection_split']} accuracy"
         scores[selection] = round(last["selection_accuracy"], 6)
     return ModelCard(
         name=name or facts["experiment"]["name"],
         expressions=tuple(facts["expressions"]),
         preprocessing=preprocessing,
-        dataset=f"{data['dataset']} {data['training_split']}",
+        dataset=", ".join((f"{data['dataset']} {data['training_split']}", *more)),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         multiply_adds=count_multiply_adds(network, preprocessing.channels, preprocessing.size_px),
         scores=scores,

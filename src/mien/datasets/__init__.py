@@ -8,11 +8,11 @@ from mien.datasets.fer2013 import read_fer2013
 from mien.datasets.ferplus import read_ferplus
 from mien.datasets.folder import read_folder
 from mien.datasets.rafdb import read_rafdb
-from mien.datasets.sample import Dataset, Sample, as_faces, as_votes, pixel_key
-from mien.datasets.splits import make_split, parse_split, rest_of
+from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
+from mien.datasets.splits import make_split, parse_split
 from mien.errors import DatasetError, MissingSplitError
 
-__all__ = ["DATASETS", "Dataset", "Sample", "as_faces", "as_votes", "open_dataset", "pixel_key", "training_pixel_keys"]
+__all__ = ["DATASETS", "Dataset", "Sample", "as_faces", "open_dataset", "pixel_key", "training_pixel_keys"]
 
 DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     "ckplus": read_ckplus,
@@ -32,19 +32,23 @@ def open_dataset(name: str, root: Path, split: str) -> Dataset:
     return make_split(DATASETS[name](root, made.base), made) if made else DATASETS[name](root, split)
 
 
-def training_pixel_keys(name: str, root: Path, split: str) -> set[str]:
-    """Pixel keys of the training split, to find its images in another split of the same data set.
+def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "") -> set[str]:
+    """Pixel keys of what a network learned from, to find these images in a split of the same data set.
 
-    Empty for the training split itself, for `all`, and where there is no training split. The training split
-    of a part that mien made is its rest.
+    learned_from: a network's data set and split, such as "fer2013 training"; where it is another data set, the
+    training split that belongs to the measured split is taken (for a part that mien made, its rest). Empty where
+    there is no training split.
     """
-    made = parse_split(split)
-    if split in ("training", "all") or (made and made.training):
-        return set()
     # FERPlus leaves images out; FER2013 has every image that a network for either may have seen.
-    reader = "fer2013" if name == "ferplus" and not made else name
+    reader = "fer2013" if name == "ferplus" else name
+    other, _, training = learned_from.partition(",")[0].partition(" ")
+    if other not in (name, reader):
+        if split == "training" or split.endswith("-training"):
+            return set()
+        training = f"{split}-training" if parse_split(split) else "training"
+    if parse_split(training):
+        reader = name  # the same images in the same parts
     try:
-        training = open_dataset(reader, root, rest_of(made).name if made else "training")
+        return {pixel_key(sample.image) for sample in open_dataset(reader, root, training)}
     except MissingSplitError:
         return set()
-    return {pixel_key(sample.image) for sample in training}

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.datasets.sample import Dataset, Sample
-from mien.datasets.splits import MADE_SPLITS
 from mien.errors import DatasetError
 from mien.expressions import CKPLUS_7, CKPLUS_ORDER, FERPLUS_8, canonical_expression
 from mien.images import read_image
@@ -32,14 +31,14 @@ class Frame:
     file: Path
     label: int
     subject: str
-    first: Path | None
-    """The first frame of its sequence, in which the face is found; None where the picture is a face crop."""
+    sequence: tuple[Path, ...] = ()
+    """First and last frames of its sequence, in which the face is found; empty where the picture is a face crop."""
 
 
 class CkPlus(Dataset):
     """Frames of CK+; subjects are known, so that splits are made by them.
 
-    In the distributed form the face is found once a sequence, in its first frame, as heads hardly move.
+    In the distributed form the face is found once a sequence, in its first frame if possible, as heads hardly move.
     """
 
     group_is = "subject"
@@ -47,7 +46,7 @@ class CkPlus(Dataset):
     def __init__(self, name: str, split: str, expressions: tuple[str, ...], frames: list[Frame]) -> None:
         self.name, self.split, self.expressions = name, split, expressions
         self._frames = frames
-        self._boxes: dict[Path, Box] = {}
+        self._boxes: dict[tuple[Path, ...], Box] = {}
         self._find: Callable[[ImageArray], Box | None] | None = None
 
     def __len__(self) -> int:
@@ -61,20 +60,21 @@ class CkPlus(Dataset):
         """The sample at a position from 0 to len - 1; ImageError when its file is damaged."""
         frame = self._frames[index]
         image = read_image(frame.file)
-        if frame.first is not None:
-            box = self._box(frame.first)
+        if frame.sequence:
+            box = self._box(frame.sequence)
             side = max(1, round(max(box[2] - box[0], box[3] - box[1])))
             image = crop_face(image, box, Preprocessing(size_px=side, channels=3))
         return Sample(image, frame.label, frame.file.name)
 
-    def _box(self, first: Path) -> Box:
-        if first not in self._boxes:
+    def _box(self, sequence: tuple[Path, ...]) -> Box:
+        if sequence not in self._boxes:
             self._find = self._find or _face_finder()
-            box = self._find(read_image(first))
+            boxes = (self._find(read_image(file)) for file in sequence)
+            box = next((box for box in boxes if box is not None), None)
             if box is None:
-                raise DatasetError(f"{first}: expected a frontal face, found none")
-            self._boxes[first] = box
-        return self._boxes[first]
+                raise DatasetError(f"{sequence[0]}: expected a frontal face in this sequence, found none")
+            self._boxes[sequence] = box
+        return self._boxes[sequence]
 
 
 def read_ckplus(root: Path, split: str) -> CkPlus:
@@ -93,7 +93,7 @@ def read_ckplus_neutral(root: Path, split: str) -> CkPlus:
 
 def _read(name: str, root: Path, split: str, with_neutral: bool) -> CkPlus:
     if split != "all":
-        raise DatasetError(f"unknown split {split!r} of {name}; known: all, {MADE_SPLITS}")
+        raise DatasetError(f"unknown split {split!r} of {name}; known: all, fold-I-of-N, random-80-20-shared-subjects")
     expressions = FERPLUS_8 if with_neutral else CKPLUS_7
     if (root / IMAGES).is_dir() or (root / LABELS).is_dir():
         return CkPlus(name, split, expressions, _distributed_frames(root, expressions, with_neutral))
@@ -113,18 +113,16 @@ def _distributed_frames(root: Path, expressions: tuple[str, ...], with_neutral: 
         if not found:
             raise DatasetError(f"{label_file}: expected a name like S005_001_00000011_emotion.txt")
         folder = root / IMAGES / found["subject"] / found["sequence"]
-        if not (folder / peak).is_file():
-            raise DatasetError(f"{folder / peak}: expected the peak of a labelled sequence, found nothing")
-        files = sorted(file for file in folder.iterdir() if FRAME.fullmatch(file.name) and file.name <= peak)
-        if len(files) <= PEAK_FRAMES:
-            raise DatasetError(
-                f"{folder}: expected more than {PEAK_FRAMES} frames, found {len(files)}; is it complete?"
-            )
+        numbers = [1, *range(max(2, int(found["number"]) - PEAK_FRAMES + 1), int(found["number"]) + 1)]
+        first, *peaks = (folder / f"{found['subject']}_{found['sequence']}_{number:08d}.png" for number in numbers)
+        for file in (first, *peaks):
+            if not file.is_file():
+                raise DatasetError(f"{file}: expected this frame of a labelled sequence, found nothing")
         label = expressions.index(_expression(label_file))
-        subject, first = found["subject"].upper(), files[0]
+        subject, sequence = found["subject"].upper(), (first, *peaks)
         if with_neutral:
-            frames.append(Frame(first, expressions.index("neutral"), subject, first))
-        frames += [Frame(file, label, subject, first) for file in files[-PEAK_FRAMES:]]
+            frames.append(Frame(first, expressions.index("neutral"), subject, sequence))
+        frames += [Frame(file, label, subject, sequence) for file in peaks]
     if not frames:
         raise DatasetError(f"{root / LABELS}: expected files like S005/001/S005_001_00000011_emotion.txt, found none")
     return frames
@@ -155,7 +153,7 @@ def _cropped_frames(root: Path) -> list[Frame]:
             found = FRAME.fullmatch(file.name)
             if not found:
                 raise DatasetError(f"{file}: expected a name like S010_004_00000017.png, to know the subject")
-            frames.append(Frame(file, label, found["subject"].upper(), None))
+            frames.append(Frame(file, label, found["subject"].upper()))
     return frames
 
 

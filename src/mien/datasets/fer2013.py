@@ -45,13 +45,6 @@ class FerTable:
     votes: NDArray[np.int8] | None
     """(N, 10) in the order of `FERPLUS_VOTES`, where the FERPlus file is present."""
 
-    def votes_of(self, index: int) -> NDArray[np.int8] | None:
-        """The votes (10,) at a position, all 0 in rows whose votes are doubtful."""
-        if self.votes is None:
-            return None
-        votes: NDArray[np.int8] = self.votes[index]
-        return np.zeros_like(votes) if self.row[index] in UNSURE_ROWS else votes
-
 
 class Fer2013(Dataset):
     """FER2013 with the seven labels of the challenge."""
@@ -59,9 +52,9 @@ class Fer2013(Dataset):
     name = "fer2013"
     expressions = BASIC_7
 
-    def __init__(self, table: FerTable, split: str) -> None:
+    def __init__(self, table: FerTable, split: str, root: Path) -> None:
         self.split = split
-        self._table = table
+        self._table, self._root = table, root
 
     def __len__(self) -> int:
         return len(self._table.row)
@@ -69,7 +62,15 @@ class Fer2013(Dataset):
     def sample(self, index: int) -> Sample:
         """The sample at a position from 0 to len - 1."""
         table = self._table
-        return Sample(table.images[index], int(table.emotion[index]), f"row {table.row[index]}", table.votes_of(index))
+        return Sample(table.images[index], int(table.emotion[index]), f"row {table.row[index]}")
+
+    def votes(self) -> NDArray[np.int8] | None:
+        """FERPlus votes (N, 10); DatasetError where their file is missing or damaged."""
+        votes = self._table.votes
+        if votes is None:
+            votes = read_table(self._root, self.split, with_votes=True).votes
+            assert votes is not None  # it was asked for them
+        return np.where(np.isin(self._table.row, UNSURE_ROWS)[:, None], np.int8(0), votes)
 
 
 def read_fer2013(root: Path, split: str) -> Fer2013:
@@ -78,7 +79,7 @@ def read_fer2013(root: Path, split: str) -> Fer2013:
     root: the Kaggle `fer2013.csv`, `icml_face_data.csv`, the packed parquet, or a folder with one of them.
     Raises DatasetError when root holds none of these or a row is damaged.
     """
-    return Fer2013(read_table(root, split), split)
+    return Fer2013(read_table(root, split), split, root)
 
 
 def read_table(root: Path, split: str, with_votes: bool = False) -> FerTable:
@@ -90,8 +91,7 @@ def read_table(root: Path, split: str, with_votes: bool = False) -> FerTable:
     if file.suffix == ".parquet":
         table = _read_parquet(file, usages)
     else:
-        votes_file = file.parent / VOTES_FILE
-        table = _read_csv(file, usages, votes_file if with_votes or votes_file.is_file() else None)
+        table = _read_csv(file, usages, file.parent / VOTES_FILE if with_votes else None)
     if len(table.row) == 0:
         raise MissingSplitError(f"{file}: expected rows of the split {split!r}, found none")
     return table

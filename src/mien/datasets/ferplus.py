@@ -32,7 +32,11 @@ class FerPlus(Dataset):
     def sample(self, index: int) -> Sample:
         """The sample at a position from 0 to len - 1."""
         table = self._table
-        return Sample(table.images[index], int(self._labels[index]), f"row {table.row[index]}", table.votes_of(index))
+        return Sample(table.images[index], int(self._labels[index]), f"row {table.row[index]}")
+
+    def votes(self) -> NDArray[np.int8] | None:
+        """The votes (N, 10)."""
+        return self._table.votes
 
 
 def majority_labels(votes: NDArray[np.int8]) -> NDArray[np.int64]:

@@ -49,11 +49,11 @@ def read_rafdb(root: Path, split: str) -> RafDb:
     if not listing.is_file():
         raise DatasetError(f"{listing}: expected RAF-DB's list of labels, found nothing")
     files = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(listing.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         if not line.strip():
             continue
         name, _, code = line.strip().partition(" ")
-        if not name.endswith(".jpg") or code not in RAFDB_ORDER:
+        if not (name.startswith(PREFIXES["all"]) and name.endswith(".jpg")) or code not in RAFDB_ORDER:
             raise DatasetError(
                 f"{listing}: line {number}: expected a file name and a label from 1 to 7, found {line!r}"
             )

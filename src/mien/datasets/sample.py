@@ -22,8 +22,6 @@ class Sample:
     """Index into the data set's expressions."""
     source: str
     """Where it comes from: a row of a table or a file."""
-    votes: NDArray[np.int8] | None = None
-    """FERPlus votes (10,) in the order of `FERPLUS_VOTES`, all 0 where they are doubtful; None where unknown."""
 
 
 class Dataset(Sequence[Sample]):
@@ -47,6 +45,10 @@ class Dataset(Sequence[Sample]):
     def group(self, index: int) -> str:
         """What the samples of a group share, as text; those of one group stay on one side of a split."""
         return pixel_key(self.sample(index).image)
+
+    def votes(self) -> NDArray[np.int8] | None:
+        """FERPlus votes (N, 10) in the order of `FERPLUS_VOTES`, all 0 where doubtful; None for sets without votes."""
+        return None
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...
@@ -76,13 +78,3 @@ def as_faces(samples: Sequence[Sample], preprocessing: Preprocessing) -> tuple[I
         faces[index] = whole_image_face(sample.image, preprocessing)
         labels[index] = sample.label
     return faces, labels
-
-
-def as_votes(samples: Sequence[Sample]) -> NDArray[np.int8] | None:
-    """FERPlus votes (N, 10) of samples; None unless all have them."""
-    votes = []
-    for sample in samples:
-        if sample.votes is None:
-            return None
-        votes.append(sample.votes)
-    return np.stack(votes)

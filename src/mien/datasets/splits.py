@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.datasets.sample import Dataset, Sample, pixel_key
 from mien.errors import DatasetError
@@ -67,6 +68,11 @@ class Subset(Dataset):
         """What the sample's group shares."""
         return self._whole.group(self._indices[index])
 
+    def votes(self) -> NDArray[np.int8] | None:
+        """FERPlus votes (N, 10), where the data set has them."""
+        votes = self._whole.votes()
+        return None if votes is None else votes[np.array(self._indices, np.int64)]
+
 
 def parse_split(name: str) -> MadeSplit | None:
     """The split that a name asks mien to make; None for other names, DatasetError for an impossible fold."""
@@ -81,12 +87,6 @@ def parse_split(name: str) -> MadeSplit | None:
     if found := TENTH.fullmatch(name):
         return MadeSplit(name, "training", bool(found["rest"]), share=0.1)
     return None
-
-
-def rest_of(split: MadeSplit) -> MadeSplit:
-    """The training part that belongs to a held-out part."""
-    name = split.name.removesuffix("-training") + "-training"
-    return MadeSplit(name, split.base, True, split.fold, split.share, split.seed, split.shared)
 
 
 def make_split(whole: Dataset, split: MadeSplit) -> Subset:

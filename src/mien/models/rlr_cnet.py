@@ -10,7 +10,8 @@ The paper's text was not available; this is a reconstruction from its abstract a
   depth-wise one ("Clip"): 1,018,203 convolution and linear weights for 7 classes and RGB;
 - no activation follows the clipped depth-wise convolution (`clipped_activation` adds one);
 - β of β-Mish is 1.5 and not learned;
-- both branches share all weights and the head: only then the whole network has the paper's 1.02 M;
+- both branches share all weights and the head, which gives the whole network the paper's 1.02 M (or only one path
+  was counted there);
 - features are mixed as in BBN (Zhou et al., CVPR 2020, https://arxiv.org/abs/1912.02413), from where the
   other forms of head and sharing come.
 Unknown and chosen here: grey 48-pixel faces, the `stride2` stem, one attention after stage 4 with 8 groups.
@@ -56,6 +57,8 @@ class RlrCnet(ShuffleNetV2):
         attention: Attention = "none",
         attention_groups: int = 0,
     ) -> None:
+        if activation == "relu" and (beta != 1.5 or clipped_activation != "none"):
+            raise ValueError("beta and clipped_activation are for the activation beta-mish, not for relu")
         super().__init__(
             classes,
             in_channels,
@@ -101,7 +104,7 @@ def _attention_places(attention: Attention, groups: int) -> dict[str, int]:
             raise ValueError("attention_groups is for a single place; after each stage they are 2, 4, 8")
         return ends
     if attention == "after-stage-4":
-        return dict([max(ends.items(), key=lambda end: int(end[0]))])
+        return {str(position): channels}
     if attention == "after-last-convolution":
         return {"last": FEATURES}
     if groups:

@@ -1,5 +1,6 @@
 """The training faces on the device, and the augmented batches cut from them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.errors import ExperimentError
 from mien.preprocessing import ImageArray
 from mien.training.augmentation import augment
 from mien.training.config import Experiment
@@ -30,7 +32,7 @@ class Batch:
 class BatchSource:
     """All training faces as one uint8 tensor on the device; a batch is drawn from (seed, epoch, step) alone.
 
-    faces: uint8 (N, S, S, C). labels: int64 (N,). votes: FERPlus votes (N, 10), where known.
+    faces: uint8 (N, S, S, C). labels: int64 (N,). read_votes: gives FERPlus votes (N, 10).
     Where the experiment asks for masked copies, they stand behind the faces, so that len() is (1 + copies) N.
     """
 
@@ -40,7 +42,7 @@ class BatchSource:
         labels: NDArray[np.int64],
         experiment: Experiment,
         device: torch.device,
-        votes: NDArray[np.int8] | None = None,
+        read_votes: Callable[[], NDArray[np.int8] | None] = lambda: None,
     ) -> None:
         self.experiment = experiment
         self.batch_size = experiment.schedule.batch_size
@@ -49,13 +51,21 @@ class BatchSource:
         masked = [_masked_copy(originals, experiment, number) for number in range(copies)]
         self._faces = torch.cat((originals, *masked)) if copies else originals
         self.labels = torch.from_numpy(labels).to(device).repeat(1 + copies)
-        self.votes = None
-        if votes is not None:
-            self.votes = torch.from_numpy(vote_shares(votes)).to(device).repeat(1 + copies, 1)
+        self.votes: Tensor | None = None
+        self._read_votes = read_votes
         self._device = device
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def add_votes(self) -> Tensor:
+        """From now on, batches have votes; ExperimentError where the data set has none."""
+        votes = self._read_votes()
+        if votes is None:
+            raise ExperimentError("vote_weight: expected a data set with FERPlus votes, found one without")
+        copies = len(self) // len(votes)
+        self.votes = torch.from_numpy(vote_shares(votes)).to(self._device).repeat(copies, 1)
+        return self.votes
 
     def draw(self, purpose: str, epoch: int) -> torch.Generator:
         """The generator (on the CPU) for one purpose in an epoch."""
@@ -80,8 +90,8 @@ def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:
     """Faces uint8 (N, C, S, S) with masks that stay the same in all epochs; another number, other masks."""
     options = replace(experiment.augmentation, masking=1.0)
     draw = generator(experiment.seed, "masked copies", number, device=faces.device)
-    parts = [mask(part.float().mul_(1 / 255), options, draw) for part in torch.split(faces, 1024)]
-    return torch.cat(parts).mul_(255).round_().to(torch.uint8)
+    parts = (mask(part.float().mul_(1 / 255), options, draw) for part in torch.split(faces, 1024))
+    return torch.cat([part.mul_(255).round_().to(torch.uint8) for part in parts])
 
 
 def input_size_px(experiment: Experiment, epoch: int) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from mien.datasets.splits import parse_split
 from mien.errors import ExperimentError
 
 if sys.version_info >= (3, 11):
@@ -48,6 +49,21 @@ class DataOptions:
     """Mean intensity on the scale 0 to 1, subtracted."""
     deviation: Positive = 0.25
     """Deviation of intensities on the scale 0 to 1, divided by."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "DataOptions":
+        splits = self.training_split, self.selection_split
+        if self.folds == 1:
+            raise ValueError("folds must be 0, for none, or at least 2")
+        if self.folds and splits != (DataOptions.training_split, DataOptions.selection_split):
+            raise ValueError("folds take the place of training_split and selection_split; leave these out")
+        apart = splits[1] == "none" or splits[0] == f"{splits[1]}-training"
+        if any(parse_split(split) for split in splits) and not apart:
+            raise ValueError(
+                f"selection_split {splits[1]!r} may hold images of training_split {splits[0]!r}; expected a split and "
+                "the same name with -training, or 'none'"
+            )
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -101,6 +117,16 @@ class AugmentationOptions:
             smallest, largest = getattr(self, name)
             if smallest > largest:
                 raise ValueError(f"{name}: the first value ({smallest}) must not exceed the second ({largest})")
+        if self.mask_area[1] > self.masking_total_area:
+            raise ValueError(
+                f"masking_total_area ({self.masking_total_area}) must hold a whole mask, up to {self.mask_area[1]}"
+            )
+        unused: tuple[str, ...] = () if self.erasing else ("erasing_area",)
+        if not (self.masking or self.masked_copies):
+            unused += ("masks", "mask_area", "masking_total_area", "mask_fill")
+        for name in unused:
+            if getattr(self, name) != getattr(AugmentationOptions, name):
+                raise ValueError(f"{name} does nothing without erasing, masking or masked_copies")
         return self
 
 
@@ -177,8 +203,6 @@ class Experiment:
 
     @model_validator(mode="after")
     def _check(self) -> "Experiment":
-        if self.data.folds == 1:
-            raise ValueError("data.folds must be 0, for none, or at least 2")
         if any(size >= self.data.size_px for size in self.schedule.progressive_size_px):
             raise ValueError(
                 f"progressive_size_px {self.schedule.progressive_size_px} must be smaller than "

@@ -37,7 +37,7 @@ def train_folds(
         name = f"fold-{index}-of-{count}"
         print(f"{experiment.name}: {name}", file=sys.stderr, flush=True)
         reports.append(_train_fold(experiment, whole, name, out / name, resume, device).values)
-    summary = summarise(experiment.name, reports)
+    summary = summarise(experiment.name, f"images of equal {whole.group_is}", reports)
     temporary = out / (SUMMARY + ".part")
     temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, out / SUMMARY)
@@ -65,14 +65,17 @@ def _part(whole: Dataset, name: str) -> Dataset:
     return make_split(whole, split)
 
 
-def summarise(name: str, reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and sample standard deviation over folds, and the measures of all held-out faces together."""
+def summarise(name: str, side: str, reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and sample standard deviation over folds, and the measures of all held-out faces together.
+
+    side: what stays on one side of a fold.
+    """
     labels = np.concatenate([report["labels"] for report in reports])
     predictions = np.concatenate([report["predictions"] for report in reports])
     matrix = confusion_matrix(labels, predictions, len(reports[0]["expressions"]))
     summary: dict[str, Any] = {
         "experiment": name,
-        "protocol": f"{len(reports)} folds, groups of images on one side, last epoch, nothing selected on the fold",
+        "protocol": f"{len(reports)} folds, {side} on one side, last epoch, nothing selected on the held-out fold",
         "dataset": reports[0]["dataset"],
         "expressions": reports[0]["expressions"],
         "folds": [

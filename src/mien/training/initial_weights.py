@@ -1,30 +1,42 @@
 """Where a training starts from: the weights of another one, as small files that can be packaged."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from mien.errors import CheckpointError
 from mien.models import Classifier
+from mien.preprocessing import Preprocessing
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.weights import FOLDER
 
 HEAD = ("classifier.weight", "classifier.bias")
 
 
-def load_initial_weights(network: Classifier, source: str, expressions: tuple[str, ...]) -> None:
+def find_initial_weights(source: str) -> Path:
+    """The checkpoint that a packaged network's name or a path stands for; CheckpointError where there is none."""
+    for file in (Path(source), FOLDER / f"{source}.safetensors"):
+        if file.is_file():
+            return file
+    packaged = ", ".join(sorted(each.stem for each in FOLDER.glob("*.safetensors"))) or "none"
+    raise CheckpointError(f"{source}: expected a checkpoint or a packaged network ({packaged}), found neither")
+
+
+def load_initial_weights(
+    network: Classifier, source: str, expressions: tuple[str, ...], preprocessing: Preprocessing
+) -> None:
     """Give a network the averaged weights of a packaged network, by name, or of a checkpoint, by path.
 
     expressions: the classes of the network's head; classes that the checkpoint also has take up its rows, others
-    stay as they are. Raises CheckpointError for an unknown source and for weights that do not fit.
+    stay as they are. Raises CheckpointError for an unknown source, other channels, mean, deviation or margin, and
+    weights that do not fit.
     """
-    file = Path(source)
-    if not file.is_file():
-        file = FOLDER / f"{source}.safetensors"
-    if not file.is_file():
-        packaged = ", ".join(sorted(each.stem for each in FOLDER.glob("*.safetensors"))) or "none"
-        raise CheckpointError(f"{source}: expected a checkpoint or a packaged network ({packaged}), found neither")
+    file = find_initial_weights(source)
     checkpoint = load_checkpoint(file)
+    learned = Preprocessing.from_dict(checkpoint.facts["preprocessing"])
+    if learned != replace(preprocessing, size_px=learned.size_px):
+        raise CheckpointError(f"{file}: expected weights learned with {preprocessing}, found {learned}")
     found = {name: tensor.float() for name, tensor in checkpoint.part("average").items()}
     known = tuple(checkpoint.facts["expressions"])
     rows = [(index, known.index(name)) for index, name in enumerate(expressions) if name in known]
@@ -49,6 +61,6 @@ def load_initial_weights(network: Classifier, source: str, expressions: tuple[st
 
 
 def write_initial_weights(checkpoint: Checkpoint, file: Path) -> None:
-    """Write the averaged weights of a checkpoint alone, in half precision: a twelfth of its size."""
+    """Write the averaged weights of a checkpoint alone, in half precision: an eighth of its size."""
     tensors = {f"average/{name}": tensor.to(torch.float16) for name, tensor in checkpoint.part("average").items()}
     save_checkpoint(file, Checkpoint(tensors, checkpoint.facts))

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import mien
-from mien.datasets import Dataset, as_faces, as_votes
+from mien.datasets import Dataset, as_faces
 from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy, negative_log_likelihood
 from mien.models import build_network
@@ -24,7 +24,7 @@ from mien.preprocessing import Preprocessing
 from mien.training.batches import Batch, BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
-from mien.training.initial_weights import load_initial_weights
+from mien.training.initial_weights import find_initial_weights, load_initial_weights
 from mien.training.machine import find_device, keep_freed_memory
 from mien.training.methods import method_class
 from mien.training.optimization import (
@@ -76,9 +76,9 @@ class Training:
         options = experiment.network
         self.network = build_network(options.name, len(self.expressions), data.channels, options.options).to(device)
         if options.weights:
-            load_initial_weights(self.network, options.weights, self.expressions)
+            load_initial_weights(self.network, options.weights, self.expressions, self.preprocessing)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPU
-        source = BatchSource(*as_faces(training, self.preprocessing), experiment, device, as_votes(training))
+        source = BatchSource(*as_faces(training, self.preprocessing), experiment, device, training.votes)
         self.method = method_class(experiment.method.name)(source, self.network, experiment.method.options)
         self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)
@@ -261,7 +261,9 @@ def check_experiment(experiment: Experiment) -> None:
     """ExperimentError for a network, method or option that does not exist; needs no data."""
     method, network = method_class(experiment.method.name), experiment.network
     method.read_options(experiment.method.options)
-    method.check_network(build_network(network.name, 2, experiment.data.channels, network.options))
+    method.check(build_network(network.name, 2, experiment.data.channels, network.options), experiment)
+    if network.weights:
+        find_initial_weights(network.weights)
 
 
 def best_accuracy(history: list[dict[str, float]]) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor
 from mien.training.config import AugmentationOptions, Fill
 
 RATIO = 0.3
-"""Rectangles' height / width is log-uniform between this and its inverse (Zhong et al., 2020)."""
+"""Height / width lies between this and its inverse (Zhong et al., 2020), log-uniform as torchvision draws it."""
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -33,7 +33,7 @@ def erase(images: Tensor, options: AugmentationOptions, generator: torch.Generat
 def mask(images: Tensor, options: AugmentationOptions, generator: torch.Generator) -> Tensor:
     """Improved random masking: images (B, C, S, S), each with the probability `masking` gets several small masks.
 
-    Masks that would bring the sum of areas over `masking_total_area` are left out.
+    From the first mask on that would bring the sum of areas over `masking_total_area`, masks are left out.
     """
     count, (fewest, most) = len(images), options.masks
     chosen = uniform((count, 1), 0, 1, images, generator) < options.masking

@@ -6,7 +6,6 @@ expressions a face resembles. That this helps is a choice of mien's, not of a pa
 """
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,12 +26,9 @@ def vote_shares(votes: NDArray[np.int8]) -> NDArray[np.float32]:
 class VoteHead(nn.Module):
     """A linear layer on features (B, D) whose softmax approaches the shares of votes (B, 8)."""
 
-    def __init__(self, width: int, generator: torch.Generator) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(width, len(FERPLUS_8))
-        with torch.no_grad():  # drawn apart, so that the network starts as it does without this head
-            for parameter in self.parameters():
-                parameter.uniform_(-(width**-0.5), width**-0.5, generator=generator)
 
     def forward(self, features: Tensor, shares: Tensor) -> Tensor:
         """Mean cross entropy with the shares; faces without votes add nothing."""

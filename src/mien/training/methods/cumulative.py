@@ -2,7 +2,9 @@
 
 Zhou et al., "BBN: Bilateral-Branch Network with Cumulative Learning for Long-Tailed Visual Recognition",
 CVPR 2020, https://arxiv.org/abs/1912.02413, and its reference code; that RLR-CNet takes its formulas over
-unchanged is inferred. What differs from the code: T_max is the number of epochs whatever it is.
+unchanged is inferred. What differs from BBN's code: T_max is the number of epochs whatever it is; each sampler gives
+half of a batch, and both halves go through batch norm together, as they do when the network is used; labels are
+smoothed like those of the standard method (BBN does not).
 """
 
 from collections.abc import Iterator
@@ -17,15 +19,15 @@ from torch.nn import functional
 from mien.errors import ExperimentError
 from mien.models import Classifier
 from mien.models.rlr_cnet import RlrCnetDual
-from mien.training.batches import Batch, BatchSource
-from mien.training.config import STRICT, validated
+from mien.training.batches import Batch
+from mien.training.config import STRICT, Experiment, validated
 from mien.training.methods.standard import Standard, StandardOptions
 from mien.training.samplers import reversed_order, uniform_order
 
 
 @dataclass(frozen=True, config=STRICT)
 class CumulativeOptions(StandardOptions):
-    """Options of cumulative learning. BBN has no label smoothing."""
+    """Options of cumulative learning."""
 
     deployed: Literal["both", "feature-branch"] = "both"
     """What is selected and shipped: both branches with α = 0.5, or the feature-learning branch alone."""
@@ -49,13 +51,6 @@ class Cumulative(Standard):
     An epoch shows every face once through the uniform sampler and as many drawn by the reversed one.
     """
 
-    def __init__(self, source: BatchSource, network: Classifier, options: dict[str, Any]) -> None:
-        super().__init__(source, network, options)
-        if source.batch_size % 2:
-            raise ExperimentError(
-                f"method cumulative: batch_size must be even, half for each sampler, not {source.batch_size}"
-            )
-
     @staticmethod
     def read_options(options: dict[str, Any]) -> CumulativeOptions:
         return validated(TypeAdapter(CumulativeOptions), options, "method cumulative")
@@ -73,7 +68,7 @@ class Cumulative(Standard):
             yield source.batch(torch.cat((uniform[part], reversed_[part])), epoch, step)
 
     def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
-        assert isinstance(network, RlrCnetDual)  # see check_network
+        assert isinstance(network, RlrCnetDual)  # see check
         alpha = mixing_weight(epoch, self.source.experiment.schedule.epochs)
         features = network.forward_branches(*batch.images.chunk(2))
         mixed = network.mix(*features, alpha)
@@ -88,9 +83,11 @@ class Cumulative(Standard):
         return {"loss": loss, "correct": 2 * right}  # of both halves of the batch
 
     @classmethod
-    def check_network(cls, network: Classifier) -> None:
+    def check(cls, network: Classifier, experiment: Experiment) -> None:
         if not isinstance(network, RlrCnetDual):
             raise ExperimentError("method cumulative: expected a network with two branches, rlr-cnet-dual")
+        if (size := experiment.schedule.batch_size) % 2:
+            raise ExperimentError(f"method cumulative: batch_size must be even, half for each sampler, not {size}")
 
     @classmethod
     def deployable(cls, network: Classifier, options: dict[str, Any]) -> Classifier:

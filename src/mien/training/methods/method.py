@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource
+from mien.training.config import Experiment
 
 
 class Method(ABC):
@@ -49,8 +50,8 @@ class Method(ABC):
         """The inverse of `state_dict`."""
 
     @classmethod  # noqa: B027
-    def check_network(cls, network: Classifier) -> None:
-        """ExperimentError for a network that this method cannot train."""
+    def check(cls, network: Classifier, experiment: Experiment) -> None:
+        """ExperimentError for a network or experiment that this method cannot train."""
 
     @classmethod
     def deployable(cls, network: Classifier, options: dict[str, Any]) -> Classifier:

@@ -8,7 +8,6 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mien.errors import ExperimentError
 from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource
 from mien.training.config import STRICT, validated
@@ -35,9 +34,7 @@ class Standard(Method):
         self.options = self.read_options(options)
         self.vote_head: VoteHead | None = None
         if self.options.vote_weight:
-            if source.votes is None:
-                raise ExperimentError("vote_weight: expected a data set with FERPlus votes, found none in it")
-            self.vote_head = VoteHead(network.feature_count, source.draw("vote head", 0)).to(source.votes.device)
+            self.vote_head = VoteHead(network.feature_count).to(source.add_votes().device)
 
     @staticmethod
     def read_options(options: dict[str, Any]) -> StandardOptions:
