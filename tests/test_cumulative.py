@@ -31,6 +31,7 @@ def source(batch_size: int = 8, epochs: int = 4) -> BatchSource:
 def test_mixing_weight_worked_by_hand() -> None:
     assert [mixing_weight(epoch, 10) for epoch in (0, 1, 5, 9)] == pytest.approx([1.0, 0.99, 0.75, 0.19])
     assert mixing_weight(200, 200) == 0
+    assert mixing_weight(89, 100) == pytest.approx(0.2079)  # the last of 90 epochs in BBN's code
 
 
 def test_mixed_loss_worked_by_hand() -> None:
@@ -71,20 +72,22 @@ def test_batches_come_half_from_each_sampler() -> None:
     assert (shares - weights).abs().max() < 0.06
 
 
-def test_loss_is_the_mixed_loss_of_both_branches() -> None:
-    method = Cumulative(source(), NETWORK, {"label_smoothing": 0.0})
+@pytest.mark.parametrize(("horizon", "alpha"), [(1.0, 0.75), (2.0, 0.9375)])  # 1 - (2/4)², 1 - (2/8)²
+def test_loss_is_the_mixed_loss_of_both_branches(horizon: float, alpha: float) -> None:
+    method = Cumulative(source(), NETWORK, {"label_smoothing": 0.0, "horizon": horizon})
     network = build_network("rlr-cnet-dual", 3, 1, {}).eval()
     assert isinstance(network, RlrCnetDual)
     batch = next(method.batches(2))
-    results = method.loss(network, batch, epoch=2)  # α = 1 - (2/4)² = 0.75
+    results = method.loss(network, batch, epoch=2)
     path = network.feature_branch().eval()
     without = build_network("rlr-cnet", 3, 1, {}).eval()
     without.load_state_dict({k: v for k, v in network.state_dict().items() if "attentions" not in k})
-    features = 0.75 * path.forward_features(batch.images[:4]) + 0.25 * without.forward_features(batch.images[4:])
+    features = alpha * path.forward_features(batch.images[:4])
+    features = features + (1 - alpha) * without.forward_features(batch.images[4:])
     logits = network.classify(features)
     regular, rebalanced = batch.labels[:4], batch.labels[4:]
-    torch.testing.assert_close(results["loss"], mixed_loss(logits, regular, rebalanced, 0.75, 0.0))
-    right = 0.75 * (logits.argmax(1) == regular).sum() + 0.25 * (logits.argmax(1) == rebalanced).sum()
+    torch.testing.assert_close(results["loss"], mixed_loss(logits, regular, rebalanced, alpha, 0.0))
+    right = alpha * (logits.argmax(1) == regular).sum() + (1 - alpha) * (logits.argmax(1) == rebalanced).sum()
     assert results["correct"].item() == pytest.approx(2 * right.item())
 
 

@@ -2,16 +2,15 @@
 
 Zhou et al., "BBN: Bilateral-Branch Network with Cumulative Learning for Long-Tailed Visual Recognition",
 CVPR 2020, https://arxiv.org/abs/1912.02413, and its reference code; that RLR-CNet takes its formulas over
-unchanged is inferred. What differs from BBN's code: T_max is the number of epochs whatever it is; each sampler gives
-half of a batch, and both halves go through batch norm together, as they do when the network is used; labels are
-smoothed like those of the standard method (BBN does not).
+unchanged is inferred. What differs from BBN's code: each sampler gives half of a batch; both halves go through batch
+norm together, as they do when the network is used; labels are smoothed like those of the standard method.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
@@ -31,11 +30,13 @@ class CumulativeOptions(StandardOptions):
 
     deployed: Literal["both", "feature-branch"] = "both"
     """What is selected and shipped: both branches with α = 0.5, or the feature-learning branch alone."""
+    horizon: Annotated[float, Field(ge=1)] = 1.0
+    """T_max as a multiple of the number of epochs; 10/9 in BBN's code for 90 epochs, so that α does not reach 0."""
 
 
-def mixing_weight(epoch: int, epochs: int) -> float:
+def mixing_weight(epoch: int, horizon_epochs: float) -> float:
     """α = 1 - (T / T_max)², the share of the feature-learning branch in an epoch counted from 0."""
-    return 1 - (epoch / epochs) ** 2
+    return 1 - (epoch / horizon_epochs) ** 2
 
 
 def mixed_loss(logits: Tensor, regular: Tensor, rebalanced: Tensor, alpha: float, label_smoothing: float) -> Tensor:
@@ -50,6 +51,8 @@ class Cumulative(Standard):
 
     An epoch shows every face once through the uniform sampler and as many drawn by the reversed one.
     """
+
+    options: CumulativeOptions
 
     @staticmethod
     def read_options(options: dict[str, Any]) -> CumulativeOptions:
@@ -69,7 +72,7 @@ class Cumulative(Standard):
 
     def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
         assert isinstance(network, RlrCnetDual)  # see check
-        alpha = mixing_weight(epoch, self.source.experiment.schedule.epochs)
+        alpha = mixing_weight(epoch, self.options.horizon * self.source.experiment.schedule.epochs)
         features = network.forward_branches(*batch.images.chunk(2))
         mixed = network.mix(*features, alpha)
         logits = network.classify(mixed)
