@@ -63,7 +63,7 @@ def test_forward_is_classify_after_features(name: str) -> None:
     network = build_network(name, 5, 1, {"dropout": 0.5}).eval()
     faces = torch.randn(3, 1, 48, 48)
     features = network.forward_features(faces)
-    assert features.shape == (3, 1024)
+    assert features.shape == (3, network.feature_count)
     assert torch.equal(network(faces), network.classify(features))
     assert network(faces).shape == (3, 5)
 
@@ -78,7 +78,7 @@ def test_clipped_activation_is_an_option_without_parameters() -> None:
 
 
 def test_unknown_names_list_the_known_ones() -> None:
-    with pytest.raises(ExperimentError, match=r"unknown network 'vgg'; known: rlr-cnet, rlr-cnet-dual, shufflenet-v2"):
+    with pytest.raises(ExperimentError, match=r"unknown network 'vgg'; known: fer-mobilenet-v3, rlr-cnet, rlr-cnet-dual, shufflenet-v2"):
         build_network("vgg", 7, 1, {})
     with pytest.raises(ExperimentError, match=r"unknown option depth; known: .*stem"):
         build_network("rlr-cnet", 7, 1, {"depth": 3})

@@ -2,6 +2,9 @@
 
 Shuffle attention: Zhang and Yang, "SA-Net: Shuffle Attention for Deep Convolutional Neural Networks",
 ICASSP 2021, https://arxiv.org/abs/2102.00240, and its reference code.
+Squeeze-and-excitation as in MobileNetV3: Howard et al., ICCV 2019, https://arxiv.org/abs/1905.02244.
+Coordinate attention: Hou, Zhou, Feng, CVPR 2021, https://arxiv.org/abs/2103.02907; its max and its complementary
+pooling variant: Liang et al., IET Image Process. 2023, 17(8), 2375, https://doi.org/10.1049/ipr2.12798, and its code.
 """
 
 import torch
@@ -50,3 +53,88 @@ class ShuffleAttention(nn.Module):
 
 def _gate(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return functional.sigmoid(weight[:, None, None] * x + bias[:, None, None])
+
+
+class SqueezeExcitation(nn.Module):
+    """Squeeze-and-excitation: x * hard-sigmoid(W2 relu(W1 mean(x))), the middle about a quarter as wide."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        middle = make_divisible(channels / 4)
+        self.gate = nn.Sequential(
+            nn.Conv2d(channels, middle, 1), nn.ReLU(), nn.Conv2d(middle, channels, 1), nn.Hardsigmoid()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        weighted: Tensor = x * self.gate(x.mean(dim=(2, 3), keepdim=True))
+        return weighted
+
+
+class CoordinateAttention(nn.Module):
+    """Coordinate attention: x * sigmoid(Wh f_h) * sigmoid(Ww f_w), with one weight a row and one a column.
+
+    f = h-swish(BN(W1 [g_h; g_w])), where g_h (B, C, H, 1) and g_w (B, C, W, 1) are the means over the width and over
+    the height, joined along their places; f_h and f_w are its parts again. W1 leaves max(8, C / 32) channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        middle = max(8, channels // 32)
+        self.squeeze = nn.Conv2d(channels, middle, 1)
+        self.norm = nn.BatchNorm2d(middle)
+        self.rows = nn.Conv2d(middle, channels, 1)
+        self.columns = nn.Conv2d(middle, channels, 1)
+
+    def squeezed(self, x: Tensor) -> Tensor:
+        """Pooled and squeezed rows and columns: (B, C, H, W) to (B, max(8, C / 32), H + W, 1)."""
+        pooled: Tensor = self.squeeze(_rows_and_columns(_mean(x, 3), _mean(x, 2)))
+        return pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        f = functional.hardswish(self.norm(self.squeezed(x)))
+        rows, columns = torch.split(f, [height, width], dim=2)
+        weighted: Tensor = x * self.rows(rows).sigmoid() * self.columns(columns.transpose(2, 3)).sigmoid()
+        return weighted
+
+
+class MaxCoordinateAttention(CoordinateAttention):
+    """Coordinate attention on maxima instead of means."""
+
+    def squeezed(self, x: Tensor) -> Tensor:
+        """As in coordinate attention, of maxima."""
+        pooled: Tensor = self.squeeze(_rows_and_columns(_maximum(x, 3), _maximum(x, 2)))
+        return pooled
+
+
+class ComplementaryPoolingAttention(CoordinateAttention):
+    """CPSCA: mean rows with maximum columns and maximum rows with mean columns, squeezed by the same W1 and added.
+
+    Since W1 is linear, the sum is W1 of (mean + maximum) with its bias twice: the crossing has no effect on numbers.
+    """
+
+    def squeezed(self, x: Tensor) -> Tensor:
+        """As in coordinate attention, the sum of both crossings."""
+        first = self.squeeze(_rows_and_columns(_mean(x, 3), _maximum(x, 2)))
+        second = self.squeeze(_rows_and_columns(_maximum(x, 3), _mean(x, 2)))
+        pooled: Tensor = first + second
+        return pooled
+
+
+def make_divisible(channels: float, divisor: int = 8) -> int:
+    """The multiple of the divisor nearest to a number of channels, at least one and at least nine tenths of it."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def _mean(x: Tensor, dim: int) -> Tensor:
+    return x.mean(dim=dim, keepdim=True)
+
+
+def _maximum(x: Tensor, dim: int) -> Tensor:
+    return x.amax(dim=dim, keepdim=True)
+
+
+def _rows_and_columns(rows: Tensor, columns: Tensor) -> Tensor:
+    """(B, C, H, 1) and (B, C, 1, W) to (B, C, H + W, 1)."""
+    return torch.cat((rows, columns.transpose(2, 3)), dim=2)
