@@ -78,7 +78,9 @@ def test_clipped_activation_is_an_option_without_parameters() -> None:
 
 
 def test_unknown_names_list_the_known_ones() -> None:
-    with pytest.raises(ExperimentError, match=r"unknown network 'vgg'; known: fer-mobilenet-v3, rlr-cnet, rlr-cnet-dual, shufflenet-v2"):
+    with pytest.raises(
+        ExperimentError, match=r"unknown network 'vgg'; known: fer-mobilenet-v3, rlr-cnet, rlr-cnet-dual, shufflenet-v2"
+    ):
         build_network("vgg", 7, 1, {})
     with pytest.raises(ExperimentError, match=r"unknown option depth; known: .*stem"):
         build_network("rlr-cnet", 7, 1, {"depth": 3})
