@@ -54,3 +54,25 @@ def test_augmentation_resizes() -> None:
     small = changed(AugmentationOptions(flip=0), images, 36)
     assert small.shape == (2, 1, 36, 36)
     assert small.mean().item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_one_of_six_changes() -> None:
+    images = torch.rand(600, 1, 48, 48, generator=torch.Generator().manual_seed(1)) * 0.4 + 0.3
+    images[:, :, 20:28, 30:38] = 0.75
+    found = changed(AugmentationOptions(flip=0, one_of_six=0.6), images)
+    same = (found - images).abs().amax(dim=(1, 2, 3)) < 1e-5
+    assert 200 < same.sum() < 280  # 0.4 of 600
+    mirrored = (found - images.flip(-1)).abs().amax(dim=(1, 2, 3)) < 1e-4
+    shifted = (found[:, :, 5:, 5:] - images[:, :, :-5, :-5]).abs().amax(dim=(1, 2, 3)) < 1e-4
+    noise = (found - images)[:, 0, 2:-2, 2:-2].std(dim=(1, 2)) * 255
+    noisy = (noise - 40**0.5).abs() < 1
+    ratio = (found - 2 / 255) / images
+    lit = (ratio.amax(dim=(1, 2, 3)) - ratio.amin(dim=(1, 2, 3)) < 1e-3) & ~same
+    for each in (mirrored, shifted, noisy, lit):
+        assert 35 < each.sum() < 90  # a tenth of 600
+    assert ratio[lit].min() > 0.49
+    assert ratio[lit].max() < 1.31
+    rest = ~(same | mirrored | shifted | noisy | lit)  # turned or cropped
+    assert 80 < rest.sum() < 160
+    larger = found[rest][:, 0].gt(0.72).float().mean(dim=(1, 2)) / images[rest][:, 0].gt(0.72).float().mean(dim=(1, 2))
+    assert larger.max() == pytest.approx(1.44, abs=0.25)  # (48 / 40)²

@@ -103,3 +103,22 @@ def test_json_markdown_and_picture(tmp_path: Path) -> None:
     assert "| a | 1 (too few for a claim) | 1.0000 [" in report.to_markdown()
     report.draw(tmp_path / "matrix.png")
     assert (tmp_path / "matrix.png").stat().st_size > 5000
+
+
+def test_agreement_with_votes_worked_by_hand() -> None:
+    class Voted(Drawn):
+        labelled_by_votes = True
+
+        def votes(self) -> np.ndarray:
+            return np.array([[10, 0, 0, 0, 0, 0, 0, 0, 0, 0], [4, 6, 0, 0, 0, 0, 0, 0, 0, 0]], np.int8)
+
+    names = ("neutral", "happiness")
+    values = evaluate(scorer_of(2), Voted([0, 1], [0, 0], names), card(names)).values  # type: ignore[arg-type]
+    found = values["votes"]
+    divergences = math.log(1 / 0.6), 0.4 * math.log(0.4 / 0.6) + 0.6 * math.log(0.6 / 0.4)
+    assert found["kl_divergence"] == pytest.approx(sum(divergences) / 2)
+    assert found["votes_for_answer"] == pytest.approx((1 + 0.4) / 2)
+    assert found["votes_for_label"] == pytest.approx((1 + 0.6) / 2)
+    assert found["n"] == 2
+    plain = evaluate(scorer_of(2), Drawn([0, 1], [0, 0], names), card(names)).values  # type: ignore[arg-type]
+    assert plain["votes"] is None

@@ -283,6 +283,18 @@ def test_learning_rates_worked_by_hand() -> None:
     assert rates[20] == 1
 
 
+def test_the_plateau_is_that_of_the_selection_loss() -> None:
+    schedule = experiment(
+        schedule={"epochs": 40, "learning_rate": 1.0, "warmup_epochs": 0, "shape": "plateau"}
+    ).schedule
+    falling = [1 / (epoch + 1) for epoch in range(20)]
+    assert learning_rate(schedule, 200, 10, falling) == 1
+    assert learning_rate(schedule, 300, 10, [*falling, *[0.5] * 10]) == 1
+    assert learning_rate(schedule, 310, 10, [*falling, *[0.5] * 11]) == pytest.approx(0.1)
+    with pytest.raises(ExperimentError, match="'plateau' needs a selection_split"):
+        experiment(schedule={"epochs": 2, "shape": "plateau"}, data={"dataset": "folder", "selection_split": "none"})
+
+
 def test_sizes_of_the_phases() -> None:
     schedule = {"epochs": 8, "progressive_size_px": [12, 16], "progressive_epochs": 5}
     sizes = [input_size_px(experiment(schedule=schedule), epoch) for epoch in range(8)]

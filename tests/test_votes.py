@@ -9,6 +9,7 @@ import torch
 from conftest import drawn_face, write_fer2013_csv, write_votes_csv
 
 from mien.datasets import open_dataset
+from mien.datasets.ferplus import vote_shares
 from mien.errors import DatasetError, ExperimentError
 from mien.expressions import FERPLUS_8
 from mien.models import build_network
@@ -16,7 +17,7 @@ from mien.models.rlr_cnet import RlrCnetDual
 from mien.training.config import AugmentationOptions, experiment_from_dict
 from mien.training.loop import Training
 from mien.training.methods.standard import Standard
-from mien.training.votes import VoteHead, vote_shares
+from mien.training.votes import VoteHead
 
 VOTES = np.array([[6, 2, 0, 0, 0, 0, 0, 0, 2, 0], [0, 0, 0, 0, 0, 0, 0, 0, 3, 7]], np.int8)
 """Six neutral, two happiness, two unknown; and a face on which nobody chose an expression."""

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 import mien.metrics as metrics
 from mien.datasets import Dataset, as_faces, pixel_key
+from mien.datasets.ferplus import vote_shares
 from mien.errors import DatasetError
-from mien.expressions import shared_expressions
+from mien.expressions import FERPLUS_8, shared_expressions
 from mien.scorer import Scorer
 from mien.weights import ModelCard
 
@@ -65,6 +67,11 @@ class Report:
                 f"| {name} | {found['n']}{note} | {_with_interval(found, 'recall')} | "
                 f"{_with_interval(found, 'precision')} | {found['f1']:.3f} |"
             )
+        if votes := values["votes"]:
+            lines += ["", f"Against {votes['n']} distributions of people's votes: "]
+            lines[-1] += f"KL divergence {_with_interval(votes, 'kl_divergence')} nats; "
+            lines[-1] += f"voters who chose the network's answer {_with_interval(votes, 'votes_for_answer')}, "
+            lines[-1] += f"the label {_with_interval(votes, 'votes_for_label')}."
         names = values["expressions"]
         lines += ["", "Confusion: rows are labels, columns answers.", ""]
         lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
@@ -109,10 +116,13 @@ def evaluate(
         )
     columns = [card.expressions.index(name) for name in shared]
     known = {dataset.expressions.index(name): index for index, name in enumerate(shared)}
-    parts, labels, leaked = [], [], []
+    parts, labels, leaked, kept = [], [], [], []
     chunk = 512
     for start in range(0, len(dataset), chunk):
-        samples = [each for each in dataset[start : start + chunk] if each.label in known]
+        whole = enumerate(dataset[start : start + chunk], start)
+        numbered = [(index, each) for index, each in whole if each.label in known]
+        samples = [each for _, each in numbered]
+        kept += [index for index, _ in numbered]
         faces, found = as_faces(samples, card.preprocessing)
         parts.append(score_faces(faces)[:, columns])
         labels += [known[label] for label in found.tolist()]
@@ -143,6 +153,7 @@ def evaluate(
             ),
             **_measures(scores, truth, shared),
             "without_training_duplicates": clean,
+            "votes": _vote_measures(dataset, np.array(kept), shared, scores, truth),
             "parameters": card.parameters,
             "multiply_adds": card.multiply_adds,
             "model_bytes": card.model_bytes,
@@ -189,6 +200,36 @@ def _measures(scores: NDArray[np.float32], labels: NDArray[np.int64], names: Seq
     }
     over_all["confusion_matrix"] = matrix.tolist()
     return over_all
+
+
+def _vote_measures(
+    dataset: Dataset,
+    kept: NDArray[np.int64],
+    names: Sequence[str],
+    scores: NDArray[np.float32],
+    labels: NDArray[np.int64],
+) -> dict[str, Any] | None:
+    """How probabilities (N, K) of the kept images agree with people's votes, where labels come from these."""
+    votes = dataset.votes() if dataset.labelled_by_votes else None
+    if votes is None:
+        return None
+    shares = vote_shares(votes[kept])[:, [FERPLUS_8.index(name) for name in names]]
+    shares /= shares.sum(axis=1, keepdims=True)
+    each = np.arange(len(kept))
+    found: dict[str, Any] = {"n": len(kept)}
+    for key, values in (
+        ("kl_divergence", metrics.kl_divergences(shares, scores)),
+        ("votes_for_answer", shares[each, scores.argmax(axis=1)]),
+        ("votes_for_label", shares[each, labels]),
+    ):
+        found[key] = float(values.mean())
+        mean_of = partial(_mean_of, values.astype(np.float64))
+        found[f"{key}_interval"] = list(metrics.bootstrap_interval(mean_of, len(kept), RESAMPLES))
+    return found
+
+
+def _mean_of(values: NDArray[np.float64], drawn: NDArray[np.int64]) -> float:
+    return float(values[drawn].mean())
 
 
 def _bootstrap_matrices(matrix: metrics.Matrix) -> list[metrics.Matrix]:

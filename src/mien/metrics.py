@@ -63,6 +63,14 @@ def negative_log_likelihood(probabilities: NDArray[np.float32], labels: NDArray[
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())
 
 
+def kl_divergences(targets: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Kullback-Leibler divergence (N,) of each row of probabilities (N, K) from that of targets (N, K), in nats."""
+    wanted = targets.astype(np.float64)
+    ratios = np.log(np.maximum(wanted, 1e-300)) - np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
+    divergences: NDArray[np.float64] = (wanted * ratios).sum(axis=1)
+    return divergences
+
+
 def bootstrap_interval(
     measure: Callable[[NDArray[np.int64]], float], count: int, resamples: int = 1000, seed: int = 0
 ) -> tuple[float, float]:

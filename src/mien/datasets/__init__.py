@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mien.datasets.ckplus import read_ckplus, read_ckplus_neutral
 from mien.datasets.fer2013 import read_fer2013
-from mien.datasets.ferplus import read_ferplus
+from mien.datasets.ferplus import FERPLUS
 from mien.datasets.folder import read_folder
 from mien.datasets.rafdb import read_rafdb
 from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
@@ -18,7 +18,7 @@ DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     "ckplus": read_ckplus,
     "ckplus-neutral": read_ckplus_neutral,
     "fer2013": read_fer2013,
-    "ferplus": read_ferplus,
+    **FERPLUS,
     "folder": read_folder,
     "rafdb": read_rafdb,
 }
@@ -40,7 +40,7 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "
     there is no training split.
     """
     # FERPlus leaves images out; FER2013 has every image that a network for either may have seen.
-    reader = "fer2013" if name == "ferplus" else name
+    reader = "fer2013" if name in FERPLUS else name
     other, _, training = learned_from.partition(",")[0].partition(" ")
     if other not in (name, reader):
         if split == "training" or split.endswith("-training"):

@@ -37,6 +37,8 @@ class Dataset(Sequence[Sample]):
     """Where the split comes from, for reports."""
     group_is: Literal["pixels", "subject"] = "pixels"
     """What samples share that must stay on one side of a split: their pixels, or the person."""
+    labelled_by_votes: bool = False
+    """Whether labels come from `votes`, so that reports also compare scores with the votes."""
 
     @abstractmethod
     def sample(self, index: int) -> Sample:
@@ -48,6 +50,10 @@ class Dataset(Sequence[Sample]):
 
     def votes(self) -> NDArray[np.int8] | None:
         """FERPlus votes (N, 10) in the order of `FERPLUS_VOTES`, all 0 where doubtful; None for sets without votes."""
+        return None
+
+    def targets(self) -> NDArray[np.float32] | None:
+        """Each sample's distribution over the expressions (N, K); None for sets with one label a sample."""
         return None
 
     @overload

@@ -54,7 +54,7 @@ class Subset(Dataset):
 
     def __init__(self, whole: Dataset, indices: Sequence[int], split: str) -> None:
         self.name, self.split, self.expressions = whole.name, split, whole.expressions
-        self.group_is = whole.group_is
+        self.group_is, self.labelled_by_votes = whole.group_is, whole.labelled_by_votes
         self._whole, self._indices = whole, indices
 
     def __len__(self) -> int:
@@ -72,6 +72,11 @@ class Subset(Dataset):
         """FERPlus votes (N, 10), where the data set has them."""
         votes = self._whole.votes()
         return None if votes is None else votes[np.array(self._indices, np.int64)]
+
+    def targets(self) -> NDArray[np.float32] | None:
+        """Distributions over the expressions (N, K), where the data set has them."""
+        targets = self._whole.targets()
+        return None if targets is None else targets[np.array(self._indices, np.int64)]
 
 
 def parse_split(name: str) -> MadeSplit | None:

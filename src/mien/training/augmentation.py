@@ -17,11 +17,33 @@ def augment(images: Tensor, options: AugmentationOptions, size_px: int, generato
     Returns float (B, C, size_px, size_px) on the scale 0 to 1; each image has its own draw. What comes
     from outside of an image repeats its edge.
     """
+    if options.one_of_six:
+        images = _one_of_six(images, options.one_of_six, generator)
     images = _move(images, options, size_px, generator)
     images = _relight(images, options, generator)
     if options.erasing:
         images = erase(images, options, generator)
     return mask(images, options, generator) if options.masking else images
+
+
+def _one_of_six(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """With a probability, one of six changes, as in the code of the authors of fer_mobilenet_v3.py.
+
+    Mirror; rotate by up to 15 degrees; shift by 5 of 48 pixels to the right and down; crop 40 of 48 pixels anywhere;
+    multiply by 0.5 to 1.3 and add 2 of 255; add noise of variance 40 on the scale 0 to 255, drawn at 48 pixels.
+    """
+    count, size_px = len(images), images.shape[-1]
+    chosen = uniform((count,), 0, 1, images, generator) < probability
+    which = torch.where(chosen, uniform((count,), 0, 6, images, generator).floor(), -1.0)
+    angle = math.radians(15) * uniform((count,), -1, 1, images, generator) * (which == 1)
+    places = 8 / 48 * uniform((2, count), -1, 1, images, generator) * (which == 3) - 10 / 48 * (which == 2)
+    scale = torch.where(which == 3, 48 / 40, 1.0)
+    moved = _resample(images, which == 0, angle, scale, places[0], places[1], size_px)
+    factor = torch.where(which == 4, uniform((count,), 0.5, 1.3, images, generator), 1.0)
+    drawn = torch.randn(count, images.shape[1], 48, 48, generator=generator, device=images.device, dtype=images.dtype)
+    noise = functional.interpolate(drawn, (size_px, size_px), mode="bilinear") * math.sqrt(40) / 255
+    changed = moved * _each(factor) + _each(which == 4) * 2 / 255 + _each(which == 5) * noise
+    return changed.clamp_(0, 1)
 
 
 def _move(images: Tensor, options: AugmentationOptions, size_px: int, generator: torch.Generator) -> Tensor:
@@ -34,12 +56,20 @@ def _move(images: Tensor, options: AugmentationOptions, size_px: int, generator:
     shift_x = uniform((count,), -shift, shift, images, generator)
     shift_y = uniform((count,), -shift, shift, images, generator)
     flipped = uniform((count,), 0, 1, images, generator) < options.flip
+    return _resample(images, flipped, angle_drawn, scale, shift_x, shift_y, size_px)
+
+
+def _resample(
+    images: Tensor, flipped: Tensor, angle: Tensor, scale: Tensor, shift_x: Tensor, shift_y: Tensor, size_px: int
+) -> Tensor:
+    """Move each image of a batch: all but images and size_px are (B,), shifts in halves of the side."""
     mirror = torch.where(flipped, -1.0, 1.0).to(images.dtype)
-    cosine, sine = angle_drawn.cos() / scale, angle_drawn.sin() / scale
+    cosine, sine = angle.cos() / scale, angle.sin() / scale
     top = torch.stack((cosine * mirror, -sine, shift_x), dim=1)
     bottom = torch.stack((sine * mirror, cosine, shift_y), dim=1)
     matrices = torch.stack((top, bottom), dim=1)  # (B, 2, 3): output place to input place
-    grid = functional.affine_grid(matrices, [count, images.shape[1], size_px, size_px], align_corners=False)
+    shape = [len(images), images.shape[1], size_px, size_px]
+    grid = functional.affine_grid(matrices, shape, align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
@@ -48,5 +78,10 @@ def _relight(images: Tensor, options: AugmentationOptions, generator: torch.Gene
     contrast = uniform((count,), 1 - options.contrast, 1 + options.contrast, images, generator)
     shift = uniform((count,), -options.brightness, options.brightness, images, generator)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    changed = (images - mean) * contrast.view(-1, 1, 1, 1) + mean + shift.view(-1, 1, 1, 1)
+    changed = (images - mean) * _each(contrast) + mean + _each(shift)
     return changed.clamp_(0, 1)
+
+
+def _each(values: Tensor) -> Tensor:
+    """One value an image, (B,), to be broadcast over its pixels."""
+    return values.view(-1, 1, 1, 1)

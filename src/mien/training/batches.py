@@ -1,6 +1,5 @@
 """The training faces on the device, and the augmented batches cut from them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,13 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.datasets import Dataset
+from mien.datasets.ferplus import vote_shares
 from mien.errors import ExperimentError
 from mien.preprocessing import ImageArray
 from mien.training.augmentation import augment
 from mien.training.config import Experiment
 from mien.training.masking import mask
 from mien.training.randomness import generator
-from mien.training.votes import vote_shares
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,15 @@ class Batch:
     labels: Tensor
     """int64 (B,)."""
     votes: Tensor | None = None
-    """Shares of votes float32 (B, 8) in the order of FERPLUS_8, where the data set has them."""
+    """Shares of votes float32 (B, 8) in the order of FERPLUS_8, where the method asks for them."""
+    targets: Tensor | None = None
+    """Distributions over the classes float32 (B, K), where the method asks for them."""
 
 
 class BatchSource:
     """All training faces as one uint8 tensor on the device; a batch is drawn from (seed, epoch, step) alone.
 
-    faces: uint8 (N, S, S, C). labels: int64 (N,). read_votes: gives FERPlus votes (N, 10).
+    faces: uint8 (N, S, S, C). labels: int64 (N,). dataset: theirs, which may know votes and targets.
     Where the experiment asks for masked copies, they stand behind the faces, so that len() is (1 + copies) N.
     """
 
@@ -42,7 +44,7 @@ class BatchSource:
         labels: NDArray[np.int64],
         experiment: Experiment,
         device: torch.device,
-        read_votes: Callable[[], NDArray[np.int8] | None] = lambda: None,
+        dataset: Dataset | None = None,
     ) -> None:
         self.experiment = experiment
         self.batch_size = experiment.schedule.batch_size
@@ -51,21 +53,33 @@ class BatchSource:
         masked = [_masked_copy(originals, experiment, number) for number in range(copies)]
         self._faces = torch.cat((originals, *masked)) if copies else originals
         self.labels = torch.from_numpy(labels).to(device).repeat(1 + copies)
+        self.classes = len(dataset.expressions) if dataset else int(labels.max()) + 1
         self.votes: Tensor | None = None
-        self._read_votes = read_votes
+        self.targets: Tensor | None = None
+        self._dataset = dataset
         self._device = device
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def add_votes(self) -> Tensor:
+    def add_votes(self) -> None:
         """From now on, batches have votes; ExperimentError where the data set has none."""
-        votes = self._read_votes()
+        votes = self._dataset.votes() if self._dataset else None
         if votes is None:
             raise ExperimentError("vote_weight: expected a data set with FERPlus votes, found one without")
-        copies = len(self) // len(votes)
-        self.votes = torch.from_numpy(vote_shares(votes)).to(self._device).repeat(copies, 1)
-        return self.votes
+        self.votes = self._for_copies(vote_shares(votes))
+
+    def add_targets(self) -> None:
+        """From now on, batches have targets; ExperimentError where the data set has none."""
+        targets = self._dataset.targets() if self._dataset else None
+        if targets is None:
+            raise ExperimentError(
+                "targets: expected a data set that has more than one label a face, such as ferplus-distribution"
+            )
+        self.targets = self._for_copies(targets)
+
+    def _for_copies(self, values: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(values).to(self._device).repeat(len(self) // len(values), 1)
 
     def draw(self, purpose: str, epoch: int) -> torch.Generator:
         """The generator (on the CPU) for one purpose in an epoch."""
@@ -82,8 +96,8 @@ class BatchSource:
             generator(experiment.seed, "augmentation", epoch, step, self._device),
         )
         images = images.sub_(data.mean).mul_(1 / data.deviation)
-        votes = None if self.votes is None else self.votes[chosen]
-        return Batch(images.contiguous(memory_format=torch.channels_last), self.labels[chosen], votes)
+        votes, targets = (None if each is None else each[chosen] for each in (self.votes, self.targets))
+        return Batch(images.contiguous(memory_format=torch.channels_last), self.labels[chosen], votes, targets)
 
 
 def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:

@@ -82,6 +82,8 @@ class NetworkOptions:
 class AugmentationOptions:
     """Random changes of the training faces, drawn anew for each face and step."""
 
+    one_of_six: Share = 0.0
+    """Probability of exactly one of six changes, as published for fer_mobilenet_v3.py (augmentation.py)."""
     flip: Share = 0.5
     """Probability of a horizontal flip."""
     rotation_degrees: NotNegative = 0.0
@@ -140,8 +142,9 @@ class ScheduleOptions:
     """Faces a step; the last, incomplete batch of an epoch is left out."""
     learning_rate: Positive = 0.002
     """The highest learning rate."""
-    shape: Literal["cosine", "one-cycle"] = "cosine"
-    """`cosine`: linear warm-up, then a half cosine to 0. `one-cycle`: half cosines up and down to 0."""
+    shape: Literal["cosine", "one-cycle", "plateau"] = "cosine"
+    """`cosine`: linear warm-up, then a half cosine to 0. `one-cycle`: half cosines up and down to 0. `plateau`: linear
+    warm-up, then a tenth after every 11th epoch without a lower selection loss (torch's ReduceLROnPlateau)."""
     warmup_epochs: NotNegative = 1.0
     """Epochs until the highest learning rate is reached."""
     progressive_size_px: tuple[Count, ...] = ()
@@ -164,10 +167,11 @@ class ScheduleOptions:
 class OptimizerOptions:
     """Which optimizer takes the steps."""
 
-    name: Literal["adamw", "sgd"] = "adamw"
-    """`adamw` (betas 0.9, 0.999) or `sgd` with Nesterov momentum 0.9."""
+    name: Literal["adam", "adamw", "sgd"] = "adamw"
+    """`adam`, `adamw` (betas 0.9, 0.999) or `sgd` with Nesterov momentum 0.9."""
     weight_decay: NotNegative = 0.05
-    """Weight decay of convolution and linear weights; batch norm and biases have none."""
+    """Weight decay of convolution and linear weights; batch norm and biases have none. With `adam` a part of the
+    gradient (L2), with the others of the step."""
     clip_norm: Positive | None = None
     """Largest norm of the gradient; longer ones are shortened."""
 
@@ -208,6 +212,8 @@ class Experiment:
                 f"progressive_size_px {self.schedule.progressive_size_px} must be smaller than "
                 f"size_px ({self.data.size_px})"
             )
+        if self.schedule.shape == "plateau" and (self.data.folds or self.data.selection_split == "none"):
+            raise ValueError("schedule.shape 'plateau' needs a selection_split")
         return self
 
 

@@ -78,7 +78,7 @@ class Training:
         if options.weights:
             load_initial_weights(self.network, options.weights, self.expressions, self.preprocessing)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPU
-        source = BatchSource(*as_faces(training, self.preprocessing), experiment, device, training.votes)
+        source = BatchSource(*as_faces(training, self.preprocessing), experiment, device, training)
         self.method = method_class(experiment.method.name)(source, self.network, experiment.method.options)
         self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)
@@ -133,7 +133,8 @@ class Training:
     def take_step(self, batch: Batch, step: int, steps_per_epoch: int) -> dict[str, torch.Tensor]:
         """Forward, backward, optimizer and average for one batch; the method's losses."""
         position = self.epoch * steps_per_epoch + step
-        rate = learning_rate(self.experiment.schedule, position, steps_per_epoch)
+        losses = [row["selection_loss"] for row in self.history if "selection_loss" in row]
+        rate = learning_rate(self.experiment.schedule, position, steps_per_epoch, losses)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         torch.manual_seed(derive_seed(self.experiment.seed, "network", self.epoch, step))
@@ -274,6 +275,7 @@ def best_accuracy(history: list[dict[str, float]]) -> float:
 def estimate_seconds(state: Training, steps: int = 4) -> float:
     """Seconds an epoch will take, from a few steps on a copy; the training itself is not touched."""
     network, optimizer, average = state.network, state.optimizer, state.average
+    method = {name: tensor.clone() for name, tensor in state.method.state_dict().items()}
     state.network = copy.deepcopy(network)
     state.optimizer = make_optimizer(state.experiment.optimizer, state.network, [])
     state.average = WeightAverage(state.network, state.experiment.averaging)
@@ -287,6 +289,7 @@ def estimate_seconds(state: Training, steps: int = 4) -> float:
         elapsed = time.perf_counter() - started
     finally:
         state.network, state.optimizer, state.average = network, optimizer, average
+        state.method.load_state_dict(method)
     return elapsed / max(1, measured) * total
 
 

@@ -1,6 +1,7 @@
 """The learning rate as a function of the step, the optimizer, and the average of the weights."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +12,26 @@ ONE_CYCLE_START = 1 / 25
 """Share of the highest learning rate at which one-cycle starts (Smith, 2018, as commonly implemented)."""
 
 
-def learning_rate(schedule: ScheduleOptions, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of a step, counted from 0 over the whole training."""
+def learning_rate(
+    schedule: ScheduleOptions, step: int, steps_per_epoch: int, selection_losses: Sequence[float] = ()
+) -> float:
+    """The learning rate of a step, counted from 0 over the whole training.
+
+    selection_losses: of all epochs before this one, for the shape `plateau`.
+    """
     total = schedule.epochs * steps_per_epoch
     warmup = max(1, round(schedule.warmup_epochs * steps_per_epoch))
-    if step < warmup and schedule.shape == "cosine":
+    if step < warmup and schedule.shape != "one-cycle":
         return schedule.learning_rate * (step + 1) / warmup
     if step < warmup:
         rise = (1 - math.cos(math.pi * step / warmup)) / 2
         return schedule.learning_rate * (ONE_CYCLE_START + (1 - ONE_CYCLE_START) * rise)
+    if schedule.shape == "plateau":
+        optimizer = torch.optim.SGD([torch.zeros(1)], lr=schedule.learning_rate)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+        for loss in selection_losses:
+            plateau.step(loss)
+        return float(optimizer.param_groups[0]["lr"])
     fall = (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup))) / 2
     return schedule.learning_rate * fall
 
@@ -37,8 +49,8 @@ def make_optimizer(options: OptimizerOptions, network: nn.Module, own: list[nn.P
             "weight_decay": 0.0,
         },
     ]
-    if options.name == "adamw":
-        return torch.optim.AdamW(groups, lr=0.0, fused=True)
+    if options.name != "sgd":
+        return (torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam)(groups, lr=0.0, fused=True)
     return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=True, fused=True)
 
 

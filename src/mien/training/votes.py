@@ -5,22 +5,10 @@ https://arxiv.org/abs/1608.01041). The votes tell the features what a single lab
 expressions a face resembles. That this helps is a choice of mien's, not of a paper implemented here.
 """
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mien.expressions import FERPLUS_8, FERPLUS_VOTES
-
-
-def vote_shares(votes: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Votes (N, 10) in the order of FERPLUS_VOTES as shares (N, 8) in that of FERPLUS_8.
-
-    `unknown` and `nf` do not count; a face on which nobody chose an expression has a row of zeros.
-    """
-    counts = votes[:, [FERPLUS_VOTES.index(name) for name in FERPLUS_8]].astype(np.float32)
-    shares: NDArray[np.float32] = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    return shares
+from mien.expressions import FERPLUS_8
 
 
 class VoteHead(nn.Module):

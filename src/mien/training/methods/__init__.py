@@ -2,10 +2,11 @@
 
 from mien.errors import ExperimentError
 from mien.training.methods.cumulative import Cumulative
+from mien.training.methods.joint_loss import JointLoss
 from mien.training.methods.method import Method
 from mien.training.methods.standard import Standard
 
-METHODS: dict[str, type[Method]] = {"cumulative": Cumulative, "standard": Standard}
+METHODS: dict[str, type[Method]] = {"cumulative": Cumulative, "joint-loss": JointLoss, "standard": Standard}
 
 
 def method_class(name: str) -> type[Method]:

@@ -28,6 +28,8 @@ from mien.training.samplers import reversed_order, uniform_order
 class CumulativeOptions(StandardOptions):
     """Options of cumulative learning."""
 
+    targets: Literal["label"] = "label"
+    """One label a face: the reversed sampler goes by it."""
     deployed: Literal["both", "feature-branch"] = "both"
     """What is selected and shipped: both branches with α = 0.5, or the feature-learning branch alone."""
     horizon: Annotated[float, Field(ge=1)] = 1.0

@@ -1,8 +1,9 @@
 """The standard method: every face once an epoch, cross entropy with label smoothing, optionally votes beside it."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.nn import functional
 from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource
 from mien.training.config import STRICT, validated
+from mien.training.losses import multi_label_loss
 from mien.training.methods.method import Method
 from mien.training.samplers import uniform_order
 from mien.training.votes import VoteHead
@@ -21,7 +23,10 @@ class StandardOptions:
     """Options of the standard method."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the target that is spread over all classes (Szegedy et al., 2016)."""
+    """Share of the target that is spread over all classes (Szegedy et al., 2016); not with `multi-label` targets."""
+    targets: Literal["label", "drawn", "distribution", "multi-label"] = "label"
+    """What is learned of FERPlus' distributions (Barsoum et al., 2016): the label alone, a label drawn from the
+    distribution for each face and step, all of the distribution, or any of its expressions (losses.py)."""
     vote_weight: Annotated[float, Field(ge=0)] = 0.0
     """Weight of a second head that learns the FERPlus votes (votes.py); needs a data set that has them."""
 
@@ -34,7 +39,10 @@ class Standard(Method):
         self.options = self.read_options(options)
         self.vote_head: VoteHead | None = None
         if self.options.vote_weight:
-            self.vote_head = VoteHead(network.feature_count).to(source.add_votes().device)
+            source.add_votes()
+            self.vote_head = VoteHead(network.feature_count).to(source.labels.device)
+        if self.options.targets != "label":
+            source.add_targets()
 
     @staticmethod
     def read_options(options: dict[str, Any]) -> StandardOptions:
@@ -52,10 +60,26 @@ class Standard(Method):
     def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
         features = network.forward_features(batch.images)
         logits = network.classify(features)
-        loss = functional.cross_entropy(logits, batch.labels, label_smoothing=self.options.label_smoothing)
+        return {
+            "loss": self.total_loss(features, logits, batch),
+            "correct": (logits.argmax(dim=1) == batch.labels).sum(),
+        }
+
+    def total_loss(self, features: Tensor, logits: Tensor, batch: Batch) -> Tensor:
+        """All losses of features (B, D) and logits (B, K), weighted."""
+        loss = self.classification_loss(logits, batch)
         if self.vote_head and batch.votes is not None:
             loss = loss + self.options.vote_weight * self.vote_head(features, batch.votes)
-        return {"loss": loss, "correct": (logits.argmax(dim=1) == batch.labels).sum()}
+        return loss
+
+    def classification_loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """The loss of logits (B, K) against the targets that the options name."""
+        kind, targets = self.options.targets, batch.labels if batch.targets is None else batch.targets
+        if kind == "multi-label":
+            return multi_label_loss(logits, targets)
+        if kind == "drawn":
+            targets = torch.multinomial(targets, 1).squeeze(1)
+        return functional.cross_entropy(logits, targets, label_smoothing=self.options.label_smoothing)
 
     def parameters(self) -> list[nn.Parameter]:
         return list(self.vote_head.parameters()) if self.vote_head else []
