@@ -22,10 +22,11 @@ ALLOWED = {
     "datasets/packing.py": RUNTIME | {"pyarrow"},
     "plots.py": RUNTIME | {"matplotlib"},
     "export.py": LABORATORY,
+    "precision.py": RUNTIME | {"onnx", "onnxruntime"},
 }
 """Third-party packages a module may import, where it is more or less than its floor's."""
 LABORATORY_FOLDERS = ("models", "training")
-LABORATORY_FILES = ("export.py", "plots.py")
+LABORATORY_FILES = ("export.py", "plots.py", "precision.py")
 
 FILES = sorted(str(file.relative_to(PACKAGE)) for file in PACKAGE.rglob("*.py"))
 
@@ -58,7 +59,7 @@ def test_third_party_imports_are_those_allowed(file: str) -> None:
 def test_the_runtime_does_not_import_the_laboratory(file: str) -> None:
     if file.split("/")[0] in (*LABORATORY_FOLDERS, *LABORATORY_FILES):
         return
-    walls = ("mien.models", "mien.training", "mien.export", "mien.plots")
+    walls = ("mien.models", "mien.training", "mien.export", "mien.plots", "mien.precision")
     crossing = {module for module, at_import in imports(file) if module.startswith(walls) and at_import}
     assert not crossing
 

@@ -6,21 +6,23 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import mien
 from mien.cli import app
 from mien.datasets import as_faces, open_dataset
 from mien.errors import CheckpointError, ModelError
-from mien.export import enter_into_manifest, export_checkpoint, read_manifest
+from mien.export import drawn_faces, enter_into_manifest, export_checkpoint, read_manifest
 from mien.expressions import BASIC_7
 from mien.models import build_network
-from mien.preprocessing import Preprocessing
+from mien.precision import to_half_weights, to_int8
+from mien.preprocessing import Preprocessing, to_network_input
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.initial_weights import load_initial_weights
 from mien.training.torch_scorer import TorchScorer, deployable_network
-from mien.weights import ModelCard
+from mien.weights import ModelCard, read_model
 
 
-@pytest.fixture(scope="module", params=["rlr-cnet", "rlr-cnet-dual", "shufflenet-v2"])
+@pytest.fixture(scope="module", params=["rlr-cnet", "rlr-cnet-dual", "shufflenet-v2", "fer-mobilenet-v3"])
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint whose batch-norm statistics are not the initial ones."""
     torch.manual_seed(0)
@@ -65,9 +67,40 @@ def test_onnx_equals_torch_in_any_batch(checkpoint: Path, exported: Path) -> Non
     for count in (1, 2, 65):
         logits, features = scorer.logits_and_features(faces[:count])
         np.testing.assert_allclose(logits, expected[:count], atol=1e-4)
-        assert features.shape == (count, 1024)
+        assert features.shape == (count, network.feature_count)
         with torch.inference_mode():
             np.testing.assert_allclose(network.classify(torch.from_numpy(features)), logits, atol=1e-4)
+
+
+def test_smaller_files_answer_like_the_packaged_network(tmp_path: Path) -> None:
+    encoded = read_model("rlr-cnet")
+    faces = drawn_faces(Preprocessing(), 256)
+    expected = OnnxScorer("rlr-cnet")(faces)
+    half, small = to_half_weights(encoded), to_int8(encoded, to_network_input(faces[:64], Preprocessing()))
+    for name, smaller, size in (("half", half, 0.52), ("small", small, 0.32)):
+        (tmp_path / name).write_bytes(smaller)
+        scorer = OnnxScorer(str(tmp_path / name))
+        assert scorer.card.name == "rlr-cnet"
+        assert scorer.card.model_bytes < size * len(encoded)
+        scores = scorer(faces)
+        assert (scores.argmax(axis=1) == expected.argmax(axis=1)).mean() > (0.99 if name == "half" else 0.85)
+        assert np.abs(scores - expected).max() < (0.01 if name == "half" else 0.5)
+
+
+def test_int8_from_the_command_line(tmp_path: Path) -> None:
+    """Of a checkpoint made from the packaged starting weights."""
+    packaged = load_checkpoint(Path(mien.__file__).parent / "weights" / "rlr-cnet.safetensors")
+    facts = {**packaged.facts, "history": [{}]}
+    facts["experiment"] = {**facts["experiment"], "name": "small"}
+    tensors = {name: tensor.float() for name, tensor in packaged.tensors.items()}
+    save_checkpoint(tmp_path / "c", Checkpoint(tensors, facts))
+    command = ["export", str(tmp_path / "c"), "--out", str(tmp_path / "c.onnx"), "--int8"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert OnnxScorer(str(tmp_path / "c.onnx")).card.model_bytes < 1_400_000
+    result = CliRunner().invoke(app, [*command, "--fp16"])
+    assert result.exit_code == 2
+    assert "expected one of --fp16 and --int8" in result.output
 
 
 def test_file_and_manifest_tell_the_same(exported: Path) -> None:
@@ -143,7 +176,10 @@ def test_both_forms_of_two_branches_and_starting_weights(tmp_path: Path) -> None
     tensors = {f"average/{name}": tensor for name, tensor in state if tensor.is_floating_point()}
     save_checkpoint(tmp_path / "last.safetensors", Checkpoint(tensors, facts))
     command = ["export", str(tmp_path / "last.safetensors"), "--out"]
-    for more in (["both.onnx", "--initial-weights"], ["one.onnx", "--deployed", "feature-branch", "--name", "one"]):
+    for more in (
+        ["both.onnx", "--initial-weights"],
+        ["one.onnx", "--deployed", "feature-branch", "--name", "one", "--fp16"],
+    ):
         result = CliRunner().invoke(app, [*command, str(tmp_path / more[0]), *more[1:]])
         assert result.exit_code == 0, result.output
     both, one = OnnxScorer(str(tmp_path / "both.onnx")), OnnxScorer(str(tmp_path / "one.onnx"))

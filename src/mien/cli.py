@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -229,12 +229,17 @@ def export(
     initial_weights: Annotated[
         bool, typer.Option(help="Also write a small checkpoint beside it, to start trainings from.")
     ] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Store weights in half precision: half the size.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Compute in 8-bit integers: a quarter of the size.")] = False,
 ) -> None:
     """Write a trained network as ONNX, check it against torch, and enter it into manifest.json beside it."""
     with _train_extra():
         from mien.export import export_checkpoint
+    if fp16 and int8:
+        raise typer.BadParameter("expected one of --fp16 and --int8, found both")
     method_options = {"deployed": deployed} if deployed else {}
-    difference = export_checkpoint(checkpoint, out, name, licence, method_options, initial_weights)
+    precision: Literal["fp32", "fp16", "int8"] = "fp16" if fp16 else "int8" if int8 else "fp32"
+    difference = export_checkpoint(checkpoint, out, name, licence, method_options, initial_weights, precision)
     print(f"largest difference to torch: {difference:.1e}", file=sys.stderr)
     print(out)
 

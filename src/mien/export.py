@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.models import NETWORKS, Classifier, count_multiply_adds
-from mien.preprocessing import ImageArray, Preprocessing
+from mien.precision import Precision, to_half_weights, to_int8
+from mien.preprocessing import ImageArray, Preprocessing, to_network_input
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint, load_checkpoint
 from mien.training.initial_weights import write_initial_weights
@@ -24,7 +25,10 @@ from mien.training.methods import method_class
 from mien.training.torch_scorer import TorchScorer, deployable_network
 from mien.weights import METADATA_KEY, ModelCard
 
-TOLERANCE = 1e-4
+TOLERANCE = {"fp32": 1e-4, "fp16": 0.05}
+"""Largest difference of logits to torch (chosen)."""
+AGREEMENT = 0.75
+"""Smallest share of drawn faces on which an int8 network gives the answer of torch (chosen, to notice a failure)."""
 OPSET = 20
 
 
@@ -47,27 +51,38 @@ def export_checkpoint(
     licence: str,
     method_options: Mapping[str, Any] = MappingProxyType({}),
     initial_weights: bool = False,
+    precision: Precision = "fp32",
 ) -> float:
     """Write the averaged network of a checkpoint as ONNX and its entry into `manifest.json` beside it.
 
     name: the network's name in the manifest; that of the experiment if None. method_options: take the place of
     those it was trained with. initial_weights: also write a small checkpoint beside it, to start trainings from.
-    Returns the largest difference of logits to torch over 64 faces. Raises CheckpointError for a damaged
-    checkpoint, ModelError when the difference exceeds 1e-4 or the folder has another `manifest.json`; then
-    nothing is written.
+    precision: how the file stores weights (precision.py); `int8` also computes in integers.
+    Returns the largest difference of logits to torch over 64 drawn faces. Raises CheckpointError for a damaged
+    checkpoint, ModelError when the difference exceeds `TOLERANCE`, for `int8` when fewer than three quarters of the
+    answers agree, or when the folder has another `manifest.json`; then nothing is written.
     """
     checkpoint = load_checkpoint(file)
     network = deployable_network(checkpoint, method_options)
     card = make_card(checkpoint, network, name, licence, same_form(checkpoint, method_options))
     manifest = read_manifest(out.parent / "manifest.json", card.name)
     encoded = to_onnx(network, card)
+    if precision == "fp16":
+        encoded = to_half_weights(encoded)
+    elif precision == "int8":
+        encoded = to_int8(encoded, to_network_input(drawn_faces(card.preprocessing, 512), card.preprocessing))
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".part")
     temporary.write_bytes(encoded)
-    difference = parity(network, temporary, drawn_faces(card.preprocessing))
-    if not difference <= TOLERANCE:  # also where it is not a number
+    difference, agreement = parity(network, temporary, drawn_faces(card.preprocessing))
+    close = agreement >= AGREEMENT if precision == "int8" else difference <= TOLERANCE[precision]
+    if not close:  # also where the difference is not a number
         temporary.unlink()
-        raise ModelError(f"{file}: expected ONNX Runtime within {TOLERANCE} of torch, found {difference:.1e}")
+        if precision == "int8":
+            raise ModelError(f"{file}: expected {AGREEMENT} of the answers of torch in int8, found {agreement:.2f}")
+        raise ModelError(
+            f"{file}: expected ONNX Runtime within {TOLERANCE[precision]} of torch, found {difference:.1e}"
+        )
     os.replace(temporary, out)
     if initial_weights:
         write_initial_weights(checkpoint, out.with_suffix(".safetensors"))
@@ -139,11 +154,12 @@ def to_onnx(network: Classifier, card: ModelCard) -> bytes:
     return encoded
 
 
-def parity(network: Classifier, onnx_file: Path, faces: ImageArray) -> float:
-    """Largest absolute difference of logits between torch and ONNX Runtime over faces uint8 (N, S, S, C)."""
+def parity(network: Classifier, onnx_file: Path, faces: ImageArray) -> tuple[float, float]:
+    """Torch against ONNX Runtime over faces uint8 (N, S, S, C): largest difference of logits, share of same answers."""
     scorer = OnnxScorer(str(onnx_file))
     expected = TorchScorer(network, scorer.card.preprocessing).logits(faces)
-    return float(np.abs(scorer.logits_and_features(faces)[0] - expected).max())
+    found = scorer.logits_and_features(faces)[0]
+    return float(np.abs(found - expected).max()), float((found.argmax(axis=1) == expected.argmax(axis=1)).mean())
 
 
 def drawn_faces(preprocessing: Preprocessing, count: int = 64) -> ImageArray:
