@@ -1,7 +1,12 @@
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from mien.datasets import open_dataset
 from mien.errors import ExperimentError
 from mien.models import build_network, count_multiply_adds
 from mien.models.attention import (
@@ -11,6 +16,8 @@ from mien.models.attention import (
     SqueezeExcitation,
     make_divisible,
 )
+from mien.training.config import read_experiment
+from mien.training.loop import Training
 
 
 def parameters(network: nn.Module) -> int:
@@ -112,3 +119,16 @@ def test_the_crossing_of_complementary_pooling_has_no_effect() -> None:
 
 def test_make_divisible_worked_by_hand() -> None:
     assert [make_divisible(channels) for channels in (4, 18, 30, 46, 120, 168)] == [8, 24, 32, 48, 120, 168]
+
+
+def test_the_published_recipe_lowers_the_loss(class_folders: Path) -> None:
+    """At 224 px, as in the experiment file, on small batches of drawn faces."""
+    file = Path(__file__).parents[1] / "experiments" / "fer-mobilenet-ferplus-as-published.toml"
+    wanted = read_experiment(file)
+    wanted = replace(wanted, schedule=replace(wanted.schedule, batch_size=8))
+    state = Training(wanted, open_dataset("folder", class_folders, "training"), None, torch.device("cpu"))
+    assert sum(p.numel() for p in state.network.parameters()) == 1_297_733 - 5 * 641  # three classes
+    state.network.train()
+    batches = list(islice(state.method.batches(0), 2))
+    losses = [state.take_step(batches[step % 2], step, 12)["loss"].item() for step in range(16)]
+    assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
