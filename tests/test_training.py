@@ -18,9 +18,8 @@ from mien.training import config
 from mien.training.batches import BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
-from mien.training.loop import Training, check_experiment, train
+from mien.training.loop import Training, check_experiment, require_same_experiment, train
 from mien.training.machine import find_device
-from mien.training.optimization import WeightAverage, learning_rate
 from mien.training.randomness import derive_seed
 from mien.training.torch_scorer import TorchScorer, deployable_network
 
@@ -140,6 +139,13 @@ def test_a_checkpoint_of_another_network_or_experiment_is_refused(finished: Path
         train(experiment(network={"name": "shufflenet-v2"}), *datasets, finished, resume=True)
     with pytest.raises(CheckpointError, match=r"trained with another .*seed \(0 instead of 7\)"):
         train(experiment(seed=7), *datasets, finished, resume=True)
+
+
+def test_a_checkpoint_made_before_an_option_existed_is_taken(finished: Path) -> None:
+    facts = load_checkpoint(finished / "last.safetensors").facts
+    wanted = experiment_from_dict(facts["experiment"], "x")
+    del facts["experiment"]["augmentation"]["one_of_six"]
+    require_same_experiment(facts, wanted, "x")
 
 
 def test_other_data_than_at_the_start_is_refused(finished: Path, class_folders: Path, tmp_path: Path) -> None:
@@ -269,54 +275,10 @@ def test_without_augmentation_batches_are_the_normalised_faces() -> None:
     np.testing.assert_allclose(batch.images.numpy(), expected, atol=2e-5)
 
 
-def test_learning_rates_worked_by_hand() -> None:
-    schedule = experiment(schedule={"epochs": 10, "learning_rate": 1.0, "warmup_epochs": 2}).schedule
-    rates = [learning_rate(schedule, step, 10) for step in range(100)]
-    assert rates[0] == pytest.approx(0.05)
-    assert rates[19] == rates[20] == 1
-    assert rates[60] == pytest.approx(0.5)
-    assert 0 < rates[-1] < 0.001
-    one_cycle = experiment(schedule={"epochs": 10, "learning_rate": 1.0, "warmup_epochs": 2, "shape": "one-cycle"})
-    rates = [learning_rate(one_cycle.schedule, step, 10) for step in range(100)]
-    assert rates[0] == pytest.approx(0.04)
-    assert rates[10] == pytest.approx(0.52)
-    assert rates[20] == 1
-
-
-def test_the_plateau_is_that_of_the_selection_loss() -> None:
-    schedule = experiment(
-        schedule={"epochs": 40, "learning_rate": 1.0, "warmup_epochs": 0, "shape": "plateau"}
-    ).schedule
-    falling = [1 / (epoch + 1) for epoch in range(20)]
-    assert learning_rate(schedule, 200, 10, falling) == 1
-    assert learning_rate(schedule, 300, 10, [*falling, *[0.5] * 10]) == 1
-    assert learning_rate(schedule, 310, 10, [*falling, *[0.5] * 11]) == pytest.approx(0.1)
-    with pytest.raises(ExperimentError, match="'plateau' needs a selection_split"):
-        experiment(schedule={"epochs": 2, "shape": "plateau"}, data={"dataset": "folder", "selection_split": "none"})
-
-
 def test_sizes_of_the_phases() -> None:
     schedule = {"epochs": 8, "progressive_size_px": [12, 16], "progressive_epochs": 5}
     sizes = [input_size_px(experiment(schedule=schedule), epoch) for epoch in range(8)]
     assert sizes == [12, 12, 12, 16, 16, 24, 24, 24]
-
-
-def test_weight_average_worked_by_hand() -> None:
-    layer = torch.nn.Linear(1, 1, bias=False)
-    with torch.no_grad():
-        layer.weight.fill_(1.0)
-    average = WeightAverage(layer, decay=0.5)
-    with torch.no_grad():
-        layer.weight.fill_(3.0)
-    average.update(0)  # decay (1 + 0) / (10 + 0)
-    assert average.tensors()["weight"].item() == pytest.approx(0.1 * 1 + 0.9 * 3)
-    average.update(1000)
-    assert average.tensors()["weight"].item() == pytest.approx(0.5 * 2.8 + 0.5 * 3)
-    none = WeightAverage(layer, decay=0)
-    with torch.no_grad():
-        layer.weight.fill_(7.0)
-    none.update(5)
-    assert none.tensors()["weight"].item() == 7
 
 
 def test_seeds_differ_by_purpose_and_moment() -> None:

@@ -119,7 +119,7 @@ def models() -> None:
 
 @app.command()
 def evaluate(
-    dataset: Annotated[str, typer.Option(help="fer2013, ferplus, rafdb, ckplus, ckplus-neutral or folder.")],
+    dataset: Annotated[str, typer.Option(help="A name such as fer2013, ferplus, rafdb, ckplus or folder.")],
     root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
     split: Annotated[str, typer.Option(help="The part to measure on, such as public_test.")],
     model: Model = None,

@@ -23,7 +23,7 @@ from mien.plots import draw_curves
 from mien.preprocessing import Preprocessing
 from mien.training.batches import Batch, BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mien.training.config import Experiment, experiment_to_dict
+from mien.training.config import Experiment, experiment_from_dict, experiment_to_dict
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
 from mien.training.machine import find_device, keep_freed_memory
 from mien.training.methods import method_class
@@ -299,9 +299,10 @@ def require_same_experiment(facts: dict[str, Any], experiment: Experiment, sourc
         raise CheckpointError(
             f"{source}: expected a checkpoint of {experiment.network.name}, found one of {facts['network']}"
         )
-    saved, wanted = facts["experiment"], experiment_to_dict(experiment)
-    if different := sorted(key for key in wanted if saved.get(key) != wanted[key]):
+    wanted = experiment_to_dict(experiment)
+    saved = experiment_to_dict(experiment_from_dict(facts["experiment"], source))  # options made since have defaults
+    if different := sorted(key for key in wanted if saved[key] != wanted[key]):
         raise CheckpointError(
             f"{source}: expected a checkpoint of this experiment, but it was trained with another "
-            + ", ".join(f"{key} ({saved.get(key)} instead of {wanted[key]})" for key in different)
+            + ", ".join(f"{key} ({saved[key]} instead of {wanted[key]})" for key in different)
         )
