@@ -21,9 +21,7 @@ def test_learning_rates_worked_by_hand() -> None:
 
 
 def test_the_plateau_is_that_of_the_selection_loss() -> None:
-    schedule = experiment(
-        schedule={"epochs": 40, "learning_rate": 1.0, "warmup_epochs": 0, "shape": "plateau"}
-    ).schedule
+    schedule = ScheduleOptions(epochs=40, learning_rate=1.0, warmup_epochs=0, shape="plateau")
     falling = [1 / (epoch + 1) for epoch in range(20)]
     assert learning_rate(schedule, 200, 10, falling) == 1
     assert learning_rate(schedule, 300, 10, [*falling, *[0.5] * 10]) == 1
