@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mien.errors import ExperimentError
+from mien.models.ac_net import AcNet
 from mien.models.classifier import Classifier
 from mien.models.fer_mobilenet_v3 import FerMobileNetV3
 from mien.models.rlr_cnet import RlrCnet, RlrCnetDual
@@ -16,6 +17,7 @@ from mien.models.shufflenet_v2 import ShuffleNetV2
 __all__ = ["NETWORKS", "Classifier", "build_network", "count_multiply_adds"]
 
 NETWORKS: dict[str, type[Classifier]] = {
+    "ac-net": AcNet,
     "fer-mobilenet-v3": FerMobileNetV3,
     "rlr-cnet": RlrCnet,
     "rlr-cnet-dual": RlrCnetDual,
