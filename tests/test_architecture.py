@@ -18,6 +18,7 @@ ALLOWED = {
     "detection.py": RUNTIME | {"cv2"},
     "scorer.py": RUNTIME | {"onnxruntime"},
     "cli.py": RUNTIME | {"typer", "rich"},
+    "clustering.py": RUNTIME | {"faiss"},
     "datasets/fer2013.py": RUNTIME | {"pyarrow"},
     "datasets/packing.py": RUNTIME | {"pyarrow"},
     "plots.py": RUNTIME | {"matplotlib"},
