@@ -13,11 +13,15 @@ def chi_square(counts: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def test_uniform_shows_every_face_once() -> None:
-    order = uniform_order(1000, generator(0, "order", 3))
+    order = uniform_order(1000, 1000, generator(0, "order", 3))
     assert sorted(order.tolist()) == list(range(1000))
-    assert torch.equal(order, uniform_order(1000, generator(0, "order", 3)))
-    assert not torch.equal(order, uniform_order(1000, generator(0, "order", 4)))
-    first_tenth = torch.stack([uniform_order(100, generator(0, "order", epoch))[:10] for epoch in range(1000)])
+    assert torch.equal(order, uniform_order(1000, 1000, generator(0, "order", 3)))
+    assert not torch.equal(order, uniform_order(1000, 1000, generator(0, "order", 4)))
+    longer = uniform_order(10, 25, generator(0, "order", 0))
+    assert sorted(longer[:10].tolist()) == sorted(longer[10:20].tolist()) == list(range(10))
+    assert len(longer) == 25
+    assert len(set(longer[20:].tolist())) == 5
+    first_tenth = torch.stack([uniform_order(100, 100, generator(0, "order", epoch))[:10] for epoch in range(1000)])
     counts = torch.bincount(first_tenth.flatten(), minlength=100).double()
     assert chi_square(counts, torch.full((100,), 100.0)) < CHI_SQUARE_BOUND[99]
 

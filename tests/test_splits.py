@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import CKPLUS_SUBJECTS, drawn_face, write_ckplus_48, write_fer2013_csv
 
@@ -105,6 +106,20 @@ def test_a_tenth_of_training_is_kept_out(fer2013: Path) -> None:
 def test_impossible_splits_are_named(fer2013: Path, split: str, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         open_dataset("fer2013", fer2013, split)
+
+
+def test_a_labelled_share_of_each_class_and_its_rest(fer2013: Path) -> None:
+    whole = open_dataset("fer2013", fer2013, "training")
+    part, rest = (open_dataset("fer2013", fer2013, f"labelled-25-of-training{end}") for end in ("", "-rest"))
+    assert len(part) + len(rest) == len(whole)
+    assert not set(keys(fer2013, part.split)) & set(keys(fer2013, rest.split))
+    counts, drawn = (np.bincount([sample.label for sample in each], minlength=7) for each in (whole, part))
+    assert (np.abs(drawn - counts / 4) <= 2).all()  # a group of identical images comes whole
+    assert keys(fer2013, "labelled-25-of-training-seed-1") != keys(fer2013, part.split)
+    with pytest.raises(DatasetError, match="expected labelled-P-of-training with P from 1 to 99"):
+        open_dataset("fer2013", fer2013, "labelled-0-of-training")
+    seen = training_pixel_keys("fer2013", fer2013, "public_test", "fer2013 labelled-25-of-training, with faces")
+    assert seen == set(keys(fer2013, "training"))
 
 
 def test_on_fer2013_itself(fer2013_parquet: Path) -> None:

@@ -170,6 +170,9 @@ def train(
     experiment: Annotated[Path, typer.Argument(help="The experiment file (TOML).")],
     root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME if not given.")] = None,
+    unlabelled: Annotated[
+        Path | None, typer.Option(help="The unlabelled faces of an experiment with joint rounds; --root if not given.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the experiment's seed.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by itself: cuda if any.")] = None,
@@ -181,6 +184,7 @@ def train(
         from mien.training.loop import check_experiment
         from mien.training.loop import train as run
         from mien.training.machine import find_device
+        from mien.training.rounds import train_rounds
     from mien.datasets import open_dataset
 
     wanted = read_experiment(experiment)
@@ -204,7 +208,11 @@ def train(
         training = open_dataset(data.dataset, root, data.training_split)
         selected = data.selection_split != "none"
         selection = open_dataset(data.dataset, root, data.selection_split) if selected else None
-        result = run(wanted, training, selection, folder, resume, device)
+        if wanted.joint:
+            faces = open_dataset(wanted.joint.unlabelled, unlabelled or root, wanted.joint.unlabelled_split)
+            result = train_rounds(wanted, training, faces, selection, folder, resume, device)
+        else:
+            result = run(wanted, training, selection, folder, resume, device)
     except KeyboardInterrupt:
         print(
             f"\nmien: interrupted; whole epochs are kept in {folder}, go on with --resume",

@@ -169,6 +169,8 @@ class Labelling:
     """(N,) cosine to the centre of its class; 0 without a class."""
     reasons: dict[str, int]
     """How many unlabelled images were named, and how many discarded, by reason."""
+    clusters: int = 0
+    """How many clusters were found, where there are any."""
 
 
 def class_centres(embeddings: Embeddings, labels: Indices, classes: int) -> Embeddings:
@@ -202,7 +204,7 @@ def label_clusters(
     proposed = np.where(known, -1, named[clusters])
     similarity = _similarity(embeddings, centres, np.where(known, labels, proposed))
     largest = int(np.bincount(labels[known], minlength=1).max())
-    kept = _cap(proposed, similarity, largest if guidance.cap is None else guidance.cap)
+    kept = keep_most_similar(proposed, similarity, largest if guidance.cap is None else guidance.cap)
     free = ~known
     reasons = {
         "named after labelled members": int((free & (kept >= 0) & pure[clusters]).sum()),
@@ -212,7 +214,7 @@ def label_clusters(
         "discarded, class is full": int((free & (proposed >= 0) & (kept < 0)).sum()),
     }
     final = np.where(known, labels, kept)
-    return Labelling(final, np.where(final >= 0, similarity, 0).astype(np.float32), reasons)
+    return Labelling(final, np.where(final >= 0, similarity, 0).astype(np.float32), reasons, count)
 
 
 def seeded_k_means(
@@ -233,7 +235,7 @@ def seeded_k_means(
         kept = np.full_like(labels, -1)
         for index in range(classes):
             kept = np.maximum(
-                kept, _cap(np.where(proposed == index, index, -1), similarity, round(share * sizes[index]))
+                kept, keep_most_similar(np.where(proposed == index, index, -1), similarity, round(share * sizes[index]))
             )
         previous, current = current, np.where(known, labels, kept)
         if (previous == current).all():
@@ -252,7 +254,7 @@ def _similarity(embeddings: Embeddings, centres: Embeddings, labels: Indices) ->
     return found.astype(np.float32)
 
 
-def _cap(labels: Indices, similarity: NDArray[np.float32], most: int) -> Indices:
+def keep_most_similar(labels: Indices, similarity: NDArray[np.float32], most: int) -> Indices:
     """Labels (N,) where each class keeps its `most` images of the highest similarity, the others become -1."""
     order = np.lexsort((-similarity, labels))
     ordered = labels[order]

@@ -105,7 +105,9 @@ def make_card(
     preprocessing = Preprocessing.from_dict(facts["preprocessing"])
     data, last = facts["experiment"]["data"], facts["history"][-1]
     more = ["with FERPlus votes"] if facts["experiment"]["method"]["options"].get("vote_weight") else []
-    if weights := facts["experiment"]["network"].get("weights"):
+    if joint := facts["experiment"].get("joint"):
+        more.append(f"with faces of {joint['unlabelled']} {joint['unlabelled_split']} labelled by {joint['labelling']}")
+    elif weights := facts["experiment"]["network"].get("weights"):
         more.append(f"started from {weights}")
     scores = {}
     if with_scores and "selection_accuracy" in last:

@@ -10,6 +10,7 @@ from mien.datasets.folder import read_folder
 from mien.datasets.rafdb import read_rafdb
 from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
 from mien.datasets.splits import make_split, parse_split
+from mien.datasets.unlabelled import read_faces, read_lfw
 from mien.errors import DatasetError, MissingSplitError
 
 __all__ = ["DATASETS", "Dataset", "Sample", "as_faces", "open_dataset", "pixel_key", "training_pixel_keys"]
@@ -17,9 +18,11 @@ __all__ = ["DATASETS", "Dataset", "Sample", "as_faces", "open_dataset", "pixel_k
 DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     "ckplus": read_ckplus,
     "ckplus-neutral": read_ckplus_neutral,
+    "faces": read_faces,
     "fer2013": read_fer2013,
     **FERPLUS,
     "folder": read_folder,
+    "lfw": read_lfw,
     "rafdb": read_rafdb,
 }
 
@@ -46,7 +49,10 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "
         if split == "training" or split.endswith("-training"):
             return set()
         training = f"{split}-training" if parse_split(split) else "training"
-    if parse_split(training):
+    made = parse_split(training)
+    if made and made.base == "training" and split != "training" and not parse_split(split):
+        made, training = None, "training"  # the rest may have been seen too, without labels
+    if made:
         reader = name  # the same images in the same parts
     try:
         return {pixel_key(sample.image) for sample in open_dataset(reader, root, training)}

@@ -19,7 +19,7 @@ class Sample:
     image: ImageArray
     """Grey uint8 (H, W, 1) or RGB (H, W, 3): the face fills the picture."""
     label: int
-    """Index into the data set's expressions."""
+    """Index into the data set's expressions; -1 where there is none."""
     source: str
     """Where it comes from: a row of a table or a file."""
 
@@ -54,6 +54,10 @@ class Dataset(Sequence[Sample]):
 
     def targets(self) -> NDArray[np.float32] | None:
         """Each sample's distribution over the expressions (N, K); None for sets with one label a sample."""
+        return None
+
+    def weights(self) -> NDArray[np.float32] | None:
+        """How much each sample counts in a training (N,); None where all count the same."""
         return None
 
     @overload

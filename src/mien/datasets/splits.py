@@ -7,7 +7,9 @@ A split's name gives the held-out part, and the same name with `-training` the r
 - `random-80-20`, `random-80-20-seed-K`: a fifth of the images, drawn group by group with seed 0 or K;
 - `random-80-20-shared-pixels...`: drawn image by image, so that identical images fall on both sides (a leak);
 - `random-80-20-shared-subjects...`: images of one person on both sides, where subjects are known (a leak);
-- `tenth-of-training`: a tenth of the official training split, for what must be fitted apart.
+- `tenth-of-training`: a tenth of the official training split, for what must be fitted apart;
+- `labelled-P-of-training`, `labelled-P-of-training-seed-K`: P in a hundred of each class of the official training
+  split, to learn from as if the others, the same name with `-rest`, had no labels.
 """
 
 import re
@@ -21,12 +23,16 @@ from numpy.typing import NDArray
 from mien.datasets.sample import Dataset, Sample, pixel_key
 from mien.errors import DatasetError
 
-MADE_SPLITS = "fold-I-of-N, random-80-20, random-80-20-seed-K, tenth-of-training (each also with -training)"
+MADE_SPLITS = (
+    "fold-I-of-N, random-80-20, random-80-20-seed-K, tenth-of-training (each also with -training), "
+    "labelled-P-of-training, labelled-P-of-training-seed-K (also with -rest)"
+)
 FOLD = re.compile(r"fold-(?P<index>\d+)-of-(?P<count>\d+)(?P<rest>-training)?")
 RANDOM = re.compile(
     r"random-80-20(-(?P<shared>shared-pixels|shared-subjects))?(-seed-(?P<seed>\d+))?(?P<rest>-training)?"
 )
 TENTH = re.compile(r"tenth-of-training(?P<rest>-training)?")
+LABELLED = re.compile(r"labelled-(?P<percent>\d+)-of-training(-seed-(?P<seed>\d+))?(?P<rest>-rest)?")
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class MadeSplit:
     """The official split it is a part of."""
     training: bool
     """Whether it is the rest rather than the held-out part."""
+    by_class: bool = False
+    """Whether each class gives the same share."""
     fold: tuple[int, int] | None = None
     """Number of the fold, counted from 1, and of all folds."""
     share: float = 0.0
@@ -91,6 +99,11 @@ def parse_split(name: str) -> MadeSplit | None:
         return MadeSplit(name, "all", bool(found["rest"]), share=0.2, seed=seed, shared=shared)
     if found := TENTH.fullmatch(name):
         return MadeSplit(name, "training", bool(found["rest"]), share=0.1)
+    if found := LABELLED.fullmatch(name):
+        percent, seed = int(found["percent"]), int(found["seed"] or 0)
+        if not 0 < percent < 100:
+            raise DatasetError(f"{name}: expected labelled-P-of-training with P from 1 to 99")
+        return MadeSplit(name, "training", bool(found["rest"]), by_class=True, share=percent / 100, seed=seed)
     return None
 
 
@@ -108,6 +121,11 @@ def make_split(whole: Dataset, split: MadeSplit) -> Subset:
         if count > len(groups):
             raise DatasetError(f"{whole.name}: expected at most {len(groups)} folds (groups of images), not {count}")
         held_out = set(groups[index - 1 :: count])
+    elif split.by_class:
+        class_of = {key: sample.label for key, sample in zip(reversed(keys), reversed(whole), strict=True)}
+        held_out = set()
+        for label in range(len(whole.expressions)):
+            held_out |= _draw([key for key in groups if class_of[key] == label], keys, split)
     else:
         held_out = _draw(groups, keys, split)
     chosen = [index for index, key in enumerate(keys) if (key in held_out) != split.training]
@@ -139,10 +157,11 @@ def _draw(groups: list[str], keys: list[str], split: MadeSplit) -> set[str]:
     """Groups drawn until they hold the share of the images that the split asks for."""
     sizes = dict.fromkeys(groups, 0)
     for key in keys:
-        sizes[key] += 1
-    drawn, images = set(), 0
+        if key in sizes:
+            sizes[key] += 1
+    drawn, images, wanted = set(), 0, round(split.share * sum(sizes.values()))
     for position in np.random.default_rng(split.seed).permutation(len(groups)):
-        if images >= round(split.share * len(keys)):
+        if images >= wanted:
             break
         drawn.add(groups[position])
         images += sizes[groups[position]]

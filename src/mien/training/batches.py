@@ -15,6 +15,7 @@ from mien.training.augmentation import augment
 from mien.training.config import Experiment
 from mien.training.masking import mask
 from mien.training.randomness import generator
+from mien.training.samplers import uniform_order
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Batch:
     """Shares of votes float32 (B, 8) in the order of FERPLUS_8, where the method asks for them."""
     targets: Tensor | None = None
     """Distributions over the classes float32 (B, K), where the method asks for them."""
+    weights: Tensor | None = None
+    """How much each face counts, float32 (B,), where the data set says so."""
 
 
 class BatchSource:
@@ -56,8 +59,11 @@ class BatchSource:
         self.classes = len(dataset.expressions) if dataset else int(labels.max()) + 1
         self.votes: Tensor | None = None
         self.targets: Tensor | None = None
+        self.weights: Tensor | None = None
         self._dataset = dataset
         self._device = device
+        if dataset and (weights := dataset.weights()) is not None:
+            self.weights = self._for_copies(weights)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -79,7 +85,11 @@ class BatchSource:
         self.targets = self._for_copies(targets)
 
     def _for_copies(self, values: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(values).to(self._device).repeat(len(self) // len(values), 1)
+        return torch.from_numpy(values).to(self._device).repeat(len(self) // len(values), *[1] * (values.ndim - 1))
+
+    def order(self, length: int, epoch: int) -> Tensor:
+        """Indices int64 (length,) of an epoch, each face once before any comes again."""
+        return uniform_order(len(self), length, self.draw("order", epoch))
 
     def draw(self, purpose: str, epoch: int) -> torch.Generator:
         """The generator (on the CPU) for one purpose in an epoch."""
@@ -96,8 +106,10 @@ class BatchSource:
             generator(experiment.seed, "augmentation", epoch, step, self._device),
         )
         images = images.sub_(data.mean).mul_(1 / data.deviation)
-        votes, targets = (None if each is None else each[chosen] for each in (self.votes, self.targets))
-        return Batch(images.contiguous(memory_format=torch.channels_last), self.labels[chosen], votes, targets)
+        known = (self.votes, self.targets, self.weights)
+        votes, targets, weights = (None if each is None else each[chosen] for each in known)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return Batch(images, self.labels[chosen], votes, targets, weights)
 
 
 def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:

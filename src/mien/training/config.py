@@ -57,8 +57,11 @@ class DataOptions:
             raise ValueError("folds must be 0, for none, or at least 2")
         if self.folds and splits != (DataOptions.training_split, DataOptions.selection_split):
             raise ValueError("folds take the place of training_split and selection_split; leave these out")
+        made = [parse_split(split) for split in splits]
         apart = splits[1] == "none" or splits[0] == f"{splits[1]}-training"
-        if any(parse_split(split) for split in splits) and not apart:
+        of_training = made[0] is not None and made[0].base == "training"
+        apart = apart or (of_training and made[1] is None and splits[1] not in ("training", "all"))
+        if any(made) and not apart:
             raise ValueError(
                 f"selection_split {splits[1]!r} may hold images of training_split {splits[0]!r}; expected a split and "
                 "the same name with -training, or 'none'"
@@ -140,6 +143,8 @@ class ScheduleOptions:
     """Passes over the training split."""
     batch_size: Count = 128
     """Faces a step; the last, incomplete batch of an epoch is left out."""
+    steps_per_epoch: Annotated[int, Field(ge=0)] = 0
+    """Steps of an epoch, the faces in random order as often as they are needed; 0 for once through the split."""
     learning_rate: Positive = 0.002
     """The highest learning rate."""
     shape: Literal["cosine", "one-cycle", "plateau"] = "cosine"
@@ -187,6 +192,44 @@ class MethodOptions:
 
 
 @dataclass(frozen=True, config=STRICT)
+class JointOptions:
+    """Rounds of labelling unlabelled faces and fine-tuning with them (rounds.py), after the training itself."""
+
+    unlabelled: str
+    """Name of the data set whose labels are not looked at."""
+    unlabelled_split: str = "all"
+    """Its part."""
+    rounds: Count = 2
+    """How often faces are labelled and the network is fine-tuned."""
+    epochs: Count = 4
+    """Epochs of each fine-tuning."""
+    learning_rate: Positive = 0.0003
+    """The highest learning rate of a fine-tuning."""
+    weight: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Weight of a face that was labelled so, against 1 of the others, in the softmax loss."""
+    labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
+    """Guided rank-order clusters; seeded k-means (clustering.py); or the network's own answers where it is sure."""
+    neighbours: Count = 20
+    """Length of the neighbour lists of rank-order clustering."""
+    threshold: Positive = 1.0
+    """Largest rank-order distance of faces in one cluster."""
+    fewest_labelled: Count = 3
+    """Labelled members a cluster needs to be named after them."""
+    purity: Share = 0.8
+    """Share of its labelled members that must agree."""
+    similarity: Annotated[float, Field(ge=-1, le=1)] = 0.6
+    """Cosine to the nearest class centre that a cluster needs otherwise."""
+    margin: NotNegative = 0.1
+    """How much nearer than the second class centre it must be."""
+    kept_share: Share = 0.2
+    """Share of the faces nearest to each centre that seeded k-means keeps."""
+    confidence: Share = 0.9
+    """Probability from which the network's own answer is taken."""
+    cap: Annotated[int, Field(ge=0)] = 0
+    """Most new faces of a class; 0 for as many as the largest labelled class has."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class Experiment:
     """One training, whole."""
 
@@ -198,6 +241,7 @@ class Experiment:
     augmentation: AugmentationOptions = AugmentationOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
     method: MethodOptions = MethodOptions()
+    joint: JointOptions | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     """Everything random derives from it."""
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.999
@@ -212,6 +256,8 @@ class Experiment:
                 f"progressive_size_px {self.schedule.progressive_size_px} must be smaller than "
                 f"size_px ({self.data.size_px})"
             )
+        if self.joint and self.data.folds:
+            raise ValueError("joint rounds and folds do not go together")
         if self.schedule.shape == "plateau" and (self.data.folds or self.data.selection_split == "none"):
             raise ValueError("schedule.shape 'plateau' needs a selection_split")
         return self

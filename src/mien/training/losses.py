@@ -8,15 +8,15 @@ EPSILON = 0.001
 """Share of a target that every expression keeps in the multi-label loss, as in FERPlus' reference code."""
 
 
-def multi_label_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean of -log max(t p): any of the right answers will do.
+def multi_label_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """-log max(t p) of each face (B,): any of the right answers will do.
 
     logits: (B, K). targets: (B, K), not 0 for right answers. Barsoum et al., ICMI 2016,
     https://arxiv.org/abs/1608.01041, with t = 1 for right answers and 0.001 for the others, as in the reference code.
     """
     right = (targets > 0) * (1 - EPSILON) + EPSILON
     best: Tensor = (functional.log_softmax(logits, dim=1) + right.log()).amax(dim=1)
-    return -best.mean()
+    return -best
 
 
 class CentreLoss(nn.Module):

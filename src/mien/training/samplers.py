@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 
-def uniform_order(count: int, generator: torch.Generator) -> Tensor:
-    """Every face once, in random order: int64 (count,)."""
-    return torch.randperm(count, generator=generator)
+def uniform_order(count: int, length: int, generator: torch.Generator) -> Tensor:
+    """Faces in random order, each once before any comes again: indices int64 (length,) below count."""
+    rounds = max(1, -(-length // count))
+    return torch.cat([torch.randperm(count, generator=generator) for _ in range(rounds)])[:length]
 
 
 def reversed_order(labels: Tensor, count: int, generator: torch.Generator) -> Tensor:

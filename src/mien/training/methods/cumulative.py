@@ -21,7 +21,7 @@ from mien.models.rlr_cnet import RlrCnetDual
 from mien.training.batches import Batch
 from mien.training.config import STRICT, Experiment, validated
 from mien.training.methods.standard import Standard, StandardOptions
-from mien.training.samplers import reversed_order, uniform_order
+from mien.training.samplers import reversed_order
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -61,12 +61,13 @@ class Cumulative(Standard):
         return validated(TypeAdapter(CumulativeOptions), options, "method cumulative")
 
     def steps_per_epoch(self) -> int:
-        return len(self.source) // (self.source.batch_size // 2)
+        half = self.source.batch_size // 2
+        return self.source.experiment.schedule.steps_per_epoch or len(self.source) // half
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         source, half = self.source, self.source.batch_size // 2
         steps = self.steps_per_epoch()
-        uniform = uniform_order(len(source), source.draw("order", epoch))
+        uniform = source.order(steps * half, epoch)
         reversed_ = reversed_order(source.labels.cpu(), steps * half, source.draw("reversed order", epoch))
         for step in range(steps):
             part = slice(step * half, (step + 1) * half)

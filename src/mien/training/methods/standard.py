@@ -12,9 +12,8 @@ from torch.nn import functional
 from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource
 from mien.training.config import STRICT, validated
-from mien.training.losses import multi_label_loss
+from mien.training.losses import multi_label_losses
 from mien.training.methods.method import Method
-from mien.training.samplers import uniform_order
 from mien.training.votes import VoteHead
 
 
@@ -49,11 +48,11 @@ class Standard(Method):
         return validated(TypeAdapter(StandardOptions), options, "method standard")
 
     def steps_per_epoch(self) -> int:
-        return len(self.source) // self.source.batch_size
+        return self.source.experiment.schedule.steps_per_epoch or len(self.source) // self.source.batch_size
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         source, size = self.source, self.source.batch_size
-        order = uniform_order(len(source), source.draw("order", epoch))
+        order = source.order(self.steps_per_epoch() * size, epoch)
         for step in range(self.steps_per_epoch()):
             yield source.batch(order[step * size : (step + 1) * size], epoch, step)
 
@@ -76,10 +75,12 @@ class Standard(Method):
         """The loss of logits (B, K) against the targets that the options name."""
         kind, targets = self.options.targets, batch.labels if batch.targets is None else batch.targets
         if kind == "multi-label":
-            return multi_label_loss(logits, targets)
-        if kind == "drawn":
-            targets = torch.multinomial(targets, 1).squeeze(1)
-        return functional.cross_entropy(logits, targets, label_smoothing=self.options.label_smoothing)
+            losses = multi_label_losses(logits, targets)
+        else:
+            wanted = torch.multinomial(targets, 1).squeeze(1) if kind == "drawn" else targets
+            smoothing = self.options.label_smoothing
+            losses = functional.cross_entropy(logits, wanted, label_smoothing=smoothing, reduction="none")
+        return losses.mean() if batch.weights is None else (losses * batch.weights).mean()
 
     def parameters(self) -> list[nn.Parameter]:
         return list(self.vote_head.parameters()) if self.vote_head else []

@@ -1,0 +1,28 @@
+"""Many small faces in one picture, to look over what they have in common."""
+
+import math
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from mien.preprocessing import ImageArray, picture_of
+
+TILE_PX = 64
+CAPTION_PX = 12
+MOST = 200
+"""Faces on one sheet."""
+
+
+def contact_sheet(faces: Sequence[ImageArray], captions: Sequence[str], columns: int = 20) -> Image.Image:
+    """Faces uint8 (H, W, 1 or 3), at most 200 of them, in rows, a short caption under each; an RGB picture."""
+    faces = faces[:MOST]
+    rows = max(1, math.ceil(len(faces) / columns))
+    width = columns * TILE_PX if rows > 1 else max(1, len(faces)) * TILE_PX
+    sheet = Image.new("RGB", (width, rows * (TILE_PX + CAPTION_PX)), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(CAPTION_PX - 2)
+    for index, (face, caption) in enumerate(zip(faces, captions, strict=False)):
+        x, y = index % columns * TILE_PX, index // columns * (TILE_PX + CAPTION_PX)
+        sheet.paste(picture_of(face).resize((TILE_PX, TILE_PX), Image.Resampling.BILINEAR), (x, y))
+        draw.text((x + TILE_PX / 2, y + TILE_PX), caption, "black", font, anchor="ma")
+    return sheet

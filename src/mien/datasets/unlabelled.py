@@ -1,0 +1,97 @@
+"""Faces without labels: a folder of face crops, and Labeled Faces in the Wild.
+
+LFW: Huang et al., "Labeled Faces in the Wild", 2007: news photographs, several of a person, 250x250 pixels
+(deep-funneled), here as a parquet file with the face boxes that a detector found.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.datasets.sample import Dataset, Sample
+from mien.errors import DatasetError, MissingExtraError, MissingSplitError
+from mien.images import SUFFIXES, read_image
+from mien.preprocessing import ImageArray, Preprocessing, crop_face
+
+NO_LABEL = -1
+LFW_CROP = Preprocessing(size_px=96, channels=1)
+"""LFW's faces as they are read: grey, no margin around the box, larger than any network's input here."""
+
+
+class Faces(Dataset):
+    """Pictures below a folder, each a face crop."""
+
+    name, split, expressions = "faces", "all", ()
+    split_is = "Folder without labels"
+
+    def __init__(self, files: list[Path]) -> None:
+        self._files = files
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def sample(self, index: int) -> Sample:
+        """The sample at a position from 0 to len - 1; ImageError when its file is damaged."""
+        return Sample(read_image(self._files[index]), NO_LABEL, str(self._files[index]))
+
+
+class Lfw(Dataset):
+    """The main face of each picture of LFW."""
+
+    name, split, expressions = "lfw", "all", ()
+    split_is = "All pictures"
+
+    def __init__(self, files: list[str], encoded: list[bytes], boxes: NDArray[np.float64]) -> None:
+        self._files, self._encoded, self._boxes = files, encoded, boxes
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def sample(self, index: int) -> Sample:
+        """The sample at a position from 0 to len - 1: a grey crop of 96 x 96 pixels."""
+        with Image.open(io.BytesIO(self._encoded[index])) as picture:
+            image: ImageArray = np.asarray(picture.convert("RGB"))
+        return Sample(crop_face(image, self._boxes[index].tolist(), LFW_CROP), NO_LABEL, self._files[index])
+
+
+def read_faces(root: Path, split: str) -> Faces:
+    """Open all pictures below a folder; the only split is `all`."""
+    _only_all("faces", split)
+    if not root.is_dir():
+        raise DatasetError(f"{root}: expected a folder of face pictures, found none")
+    files = sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    if not files:
+        raise DatasetError(f"{root}: expected pictures ({', '.join(SUFFIXES)}) in this folder, found none")
+    return Faces(files)
+
+
+def read_lfw(root: Path, split: str) -> Lfw:
+    """Open `lfw.parquet`; the only split is `all`. The main face is the largest box around the picture's centre."""
+    _only_all("lfw", split)
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError(f"{root}: parquet needs pyarrow; install it with: pip install 'mien[train]'") from error
+    try:
+        table = parquet.read_table(root, columns=["file", "image", "boxes_xyxy"])
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DatasetError(f"{root}: expected lfw.parquet: {str(error).splitlines()[0]}") from error
+    boxes = np.array([_main_box(each) for each in table["boxes_xyxy"].to_pylist()])
+    return Lfw(table["file"].to_pylist(), table["image"].to_pylist(), boxes)
+
+
+def _main_box(boxes: list[list[float]]) -> list[float]:
+    def size(box: list[float]) -> tuple[bool, float]:
+        x0, y0, x1, y1 = box
+        return x0 < 125 < x1 and y0 < 125 < y1, (x1 - x0) * (y1 - y0)
+
+    return max(boxes, key=size)
+
+
+def _only_all(name: str, split: str) -> None:
+    if split != "all":
+        raise MissingSplitError(f"{name}: expected the split 'all', not {split!r}")

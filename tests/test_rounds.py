@@ -1,0 +1,183 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import drawn_face
+from PIL import Image
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.datasets import open_dataset
+from mien.datasets.joined import Joined
+from mien.errors import DatasetError, ExperimentError
+from mien.scorer import OnnxScorer
+from mien.training import config
+from mien.training.checkpoint import load_checkpoint
+from mien.training.config import Experiment, JointOptions, experiment_from_dict
+from mien.training.loop import Training
+from mien.training.methods.standard import Standard
+from mien.training.rounds import propose, train_rounds
+
+NAMES = ("happiness", "sadness", "neutral")
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Few labelled faces, many unlabelled ones, one of which is damaged."""
+    root = tmp_path_factory.mktemp("school")
+    for split, count in (("training", 12), ("public_test", 8)):
+        for label, name in enumerate(NAMES):
+            (root / "labelled" / split / name).mkdir(parents=True)
+            for index in range(count):
+                file = root / "labelled" / split / name / f"{index}.png"
+                Image.fromarray(drawn_face(label, 100 * label + index + (split == "training") * 50)).save(file)
+    (root / "unlabelled").mkdir()
+    for index in range(90):
+        Image.fromarray(drawn_face(index % 3, 1000 + index)).save(root / "unlabelled" / f"{index:02d}.png")
+    (root / "unlabelled" / "zz.png").write_bytes(b"damaged")
+    return root
+
+
+TOML = """
+name = "school"
+averaging = 0.5
+[data]
+dataset = "folder"
+size_px = 32
+[network]
+name = "ac-net"
+[schedule]
+epochs = 3
+batch_size = 12
+steps_per_epoch = 8
+learning_rate = 0.003
+warmup_epochs = 0.5
+[method]
+name = "joint-loss"
+[joint]
+unlabelled = "faces"
+rounds = 2
+epochs = 1
+neighbours = 8
+threshold = 1.5
+"""
+
+
+def values(**joint: Any) -> dict[str, Any]:
+    found = config.tomllib.loads(TOML)
+    return {**found, "joint": {**found["joint"], **joint}}
+
+
+def experiment(**joint: Any) -> Experiment:
+    return experiment_from_dict(values(**joint), "school")
+
+
+def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_path: Path) -> None:
+    (tmp_path / "school.toml").write_text(TOML)
+    out = tmp_path / "run"
+    command = ["train", str(tmp_path / "school.toml"), "--root", str(school / "labelled"), "--out", str(out)]
+    result = CliRunner().invoke(app, [*command, "--unlabelled", str(school / "unlabelled")])
+    assert result.exit_code == 0, result.output
+    assert "skipped" in result.stderr
+    assert "zz.png" in result.stderr
+    assert "36 labelled faces, 90 unlabelled" in result.stderr
+    assert "round-2: " in result.stderr
+    assert result.stdout.strip() == str(out / "round-2" / "best.safetensors")
+    summary = json.loads((out / "round-2" / "round.json").read_text())
+    assert summary["unlabelled"] == 90
+    assert summary["skipped"] == 1
+    assert summary["named"] == sum(summary["by_class"].values()) > 30
+    assert max(summary["by_class"].values()) <= 12  # as many as the largest labelled class
+    assert sum(summary["reasons"].values()) == 90
+    assert summary["agreement_with_the_round_before"] > 0.8
+    with np.load(out / "round-2" / "labels.npz") as kept:
+        labels = kept["labels"]
+    named = labels >= 0
+    order = sorted(NAMES, key=open_dataset("folder", school / "labelled", "training").expressions.index)
+    truth = np.array([order.index(NAMES[index % 3]) for index in range(90)])
+    assert (labels[named] == truth[named]).mean() > 0.9
+    with Image.open(out / "round-1" / "happiness.png") as sheet:
+        assert sheet.width >= 64
+    facts = load_checkpoint(out / "round-2" / "best.safetensors").facts
+    assert facts["training_images"] == 36 + named.sum()
+    exported = CliRunner().invoke(app, ["export", result.stdout.strip(), "--out", str(tmp_path / "school.onnx")])
+    assert exported.exit_code == 0, exported.output
+    scorer = OnnxScorer(str(tmp_path / "school.onnx"))
+    assert scorer.card.dataset == "folder training, with faces of faces all labelled by rank-order"
+
+
+def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path) -> None:
+    labelled = open_dataset("folder", school / "labelled", "training")
+    selection = open_dataset("folder", school / "labelled", "public_test")
+    unlabelled = open_dataset("faces", school / "unlabelled", "all")
+    wanted = experiment()
+    whole = train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "run")
+    expected = load_checkpoint(whole.best).tensors
+    (tmp_path / "run" / "round-2" / "last.safetensors").unlink()  # killed in the second fine-tuning,
+    again = train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "run", resume=True)
+    assert all(torch.equal(expected[name], tensor) for name, tensor in load_checkpoint(again.best).tensors.items())
+    for file in (tmp_path / "run" / "round-2").iterdir():  # and before it
+        file.unlink()
+    again = train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "run", resume=True)
+    assert all(torch.equal(expected[name], tensor) for name, tensor in load_checkpoint(again.best).tensors.items())
+
+
+@pytest.mark.parametrize("labelling", ["rank-order", "seeded-k-means", "confidence"])
+def test_proposals_of_each_kind(labelling: str) -> None:
+    generator = np.random.default_rng(0)
+    owner = np.arange(120) % 3
+    embeddings = np.eye(3, dtype=np.float32)[owner] + 0.05 * generator.normal(size=(120, 3)).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    probabilities = np.where(np.eye(3)[owner] > 0, 0.96, 0.02).astype(np.float32)
+    probabilities[60:90] = 1 / 3  # here the network is not sure
+    labels = np.where(np.arange(120) < 30, owner, -1)
+    options = replace(JointOptions("faces"), labelling=labelling, cap=25, kept_share=0.5)
+    found = propose(options, embeddings, probabilities, labels, 3, 0)
+    named = (found.labels >= 0) & (labels < 0)
+    assert (found.labels[:30] == owner[:30]).all()
+    assert (found.labels[named] == owner[named]).all()
+    expected = {"rank-order": 75, "seeded-k-means": 45, "confidence": 60}[labelling]
+    assert named.sum() == expected
+    assert sum(found.reasons.values()) == 90
+
+
+def test_no_label_at_all_is_told_and_training_goes_on(
+    school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = open_dataset("folder", school / "labelled", "training")
+    unlabelled = open_dataset("faces", school / "unlabelled", "all")
+    wanted = experiment(labelling="confidence", confidence=1.0, rounds=1)
+    train_rounds(wanted, labelled, unlabelled, None, tmp_path)
+    assert "no face got a label; training goes on with the labelled faces alone" in capsys.readouterr().err
+    assert load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts["training_images"] == 36
+
+
+def test_fewer_faces_than_neighbours_and_unreadable_ones(school: Path, tmp_path: Path) -> None:
+    labelled = open_dataset("folder", school / "labelled", "training")
+    unlabelled = open_dataset("faces", school / "unlabelled", "all")
+    with pytest.raises(DatasetError, match=r"expected more images than neighbours \(500\), found 126"):
+        train_rounds(experiment(neighbours=500), labelled, unlabelled, None, tmp_path / "a")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "x.png").write_bytes(b"damaged")
+    with pytest.raises(DatasetError, match="faces: expected faces that can be read, found none of 1"):
+        train_rounds(experiment(), labelled, open_dataset("faces", tmp_path / "bad", "all"), None, tmp_path / "b")
+    with pytest.raises(ExperimentError, match="joint rounds and folds do not go together"):
+        experiment_from_dict({**values(), "data": {"dataset": "folder", "folds": 3}}, "x")
+
+
+def test_weights_scale_the_loss_of_a_face(school: Path) -> None:
+    labelled = open_dataset("folder", school / "labelled", "training")
+    joined = Joined(labelled, labelled, np.arange(36), np.arange(36) % 3, 0.25)
+    wanted = replace(experiment(), joint=None)
+    state = Training(wanted, joined, None, torch.device("cpu"))
+    assert isinstance(state.method, Standard)
+    batch = next(state.method.batches(0))
+    assert batch.weights is not None
+    assert set(batch.weights.tolist()) == {0.25, 1.0}
+    logits = torch.randn(12, 3)
+    losses = torch.nn.functional.cross_entropy(logits, batch.labels, label_smoothing=0.1, reduction="none")
+    torch.testing.assert_close(state.method.classification_loss(logits, batch), (losses * batch.weights).mean())

@@ -1,0 +1,62 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+from conftest import drawn_face
+from PIL import Image
+from pyarrow import parquet
+
+from mien.datasets import open_dataset
+from mien.datasets.joined import Joined
+from mien.errors import DatasetError, MissingSplitError
+
+
+def test_a_folder_of_faces_with_subfolders(tmp_path: Path) -> None:
+    (tmp_path / "day-1").mkdir()
+    for index, name in enumerate(("b.png", "day-1/a.png")):
+        Image.fromarray(drawn_face(index, index)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    faces = open_dataset("faces", tmp_path, "all")
+    assert [Path(sample.source).name for sample in faces] == ["b.png", "a.png"]
+    assert [sample.label for sample in faces] == [-1, -1]
+    assert faces.expressions == ()
+    with pytest.raises(MissingSplitError, match="faces: expected the split 'all', not 'training'"):
+        open_dataset("faces", tmp_path, "training")
+    with pytest.raises(DatasetError, match="expected a folder of face pictures, found none"):
+        open_dataset("faces", tmp_path / "none", "all")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="expected pictures"):
+        open_dataset("faces", tmp_path / "empty", "all")
+
+
+def test_lfw_is_cropped_to_the_main_face(tmp_path: Path) -> None:
+    picture = np.zeros((250, 250, 3), np.uint8)
+    picture[80:170, 90:160] = 255
+    picture[0:100, 0:60] = 128  # a larger face beside
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "WEBP", lossless=True)
+    boxes = [[0.0, 0.0, 60.0, 200.0], [90.0, 80.0, 160.0, 170.0]]
+    table = {"file": ["one.jpg"], "image": [stream.getvalue()], "boxes_xyxy": [boxes]}
+    parquet.write_table(pyarrow.table(table), tmp_path / "lfw.parquet")
+    lfw = open_dataset("lfw", tmp_path / "lfw.parquet", "all")
+    (sample,) = lfw
+    assert sample.image.shape == (96, 96, 1)
+    assert sample.source == "one.jpg"
+    assert (sample.image[48, [2, 30, 93], 0] == [0, 255, 0]).all()  # 90 px high, so 10 px on either side
+    (tmp_path / "broken.parquet").write_text("x")
+    with pytest.raises(DatasetError, match=r"broken\.parquet: expected lfw\.parquet"):
+        open_dataset("lfw", tmp_path / "broken.parquet", "all")
+
+
+def test_joined_faces_have_their_new_labels_and_weights(class_folders: Path) -> None:
+    labelled = open_dataset("folder", class_folders, "public_test")
+    other = open_dataset("folder", class_folders, "training")
+    joined = Joined(labelled, other, np.array([4, 0]), np.array([2, 1]), 0.5)
+    assert len(joined) == len(labelled) + 2
+    assert [sample.label for sample in joined[-2:]] == [2, 1]
+    assert joined[-1].source == other[0].source
+    assert joined[0].source == labelled[0].source
+    assert joined.weights().tolist() == [1.0] * len(labelled) + [0.5, 0.5]
+    assert joined.votes() is joined.targets() is None
