@@ -141,7 +141,7 @@ def test_errors_are_one_line(tmp_path: Path, examples: Path) -> None:
     assert "unknown model 'resnet'; packaged are rlr-cnet" in one_line_error("predict", photo, "--model", "resnet")
     assert "unknown detector 'x'; known: haar, whole-image" in one_line_error("predict", photo, "--detector", "x")
     wanted = ("evaluate", "--root", tmp_path, "--split", "training", "--dataset")
-    assert "unknown data set 'fer'; known: ckplus, ckplus-neutral, fer2013" in one_line_error(*wanted, "fer")
+    assert "unknown data set 'fer'; known: ckplus, ckplus-neutral, faces, fer2013" in one_line_error(*wanted, "fer")
     assert "expected fer2013.csv" in one_line_error(*wanted, "fer2013")
     write_fer2013_csv(tmp_path / "fer2013.csv", [(0, "Training", np.zeros((40, 48), np.uint8))])
     message = one_line_error(*wanted, "fer2013")

@@ -100,7 +100,7 @@ def test_damaged_rows_are_named(kaggle: Path, line: str, message: str) -> None:
 
 def test_wrong_roots_and_names(kaggle: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        DatasetError, match="unknown data set 'fer'; known: ckplus, ckplus-neutral, fer2013, ferplus, ferplus-7, "
+        DatasetError, match="unknown data set 'fer'; known: ckplus, ckplus-neutral, faces, fer2013, ferplus, "
     ):
         open_dataset("fer", kaggle, "training")
     with pytest.raises(DatasetError, match="unknown split 'test'; known: training"):

@@ -1,123 +1,19 @@
-"""The command line: thin. Results go to stdout, everything for eyes to stderr."""
+"""Commands that train, measure and export networks."""
 
 import contextlib
-import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-import mien
-from mien.errors import ImageError, MienError, MissingExtraError
-from mien.images import MAX_PIXELS
-
-app = typer.Typer(
-    name="mien",
-    help="Lightweight facial expression recognition.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
-
-Model = Annotated[str | None, typer.Option(help="A packaged network, or an ONNX file.")]
-Threads = Annotated[int, typer.Option(min=0, help="Threads of the network; 0 leaves it open.")]
+from mien.cli.options import Model, Threads
+from mien.cli.progress_bar import progress_bar
+from mien.errors import MissingExtraError
 
 
-def main() -> None:
-    """Run the command line; an expected error is one line on stderr and exit status 2."""
-    for stream in (sys.stdout, sys.stderr):  # file names need not be text in the terminal's encoding
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        app()
-    except MienError as error:
-        print(f"mien: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        print(f"mien: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(mien.__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    pass
-
-
-@app.command()
-def predict(
-    paths: Annotated[list[str], typer.Argument(help="Images, folders, globs, or - for stdin.")],
-    model: Model = None,
-    detector: Annotated[str, typer.Option(help="haar, or whole-image where each image is a face crop.")] = "haar",
-    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write a csv file.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write annotated copies to a folder.")] = None,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Larger images are refused.")] = MAX_PIXELS,
-    threads: Threads = 0,
-) -> None:
-    """Find the faces in pictures and say what each expresses."""
-    from mien.outputs import AnnotatedCopies, CsvFile, to_json, to_record, to_text
-    from mien.sources import expand
-
-    recognizer = mien.Recognizer(model, detector, threads)
-    sources = expand(paths, without=out)
-    failed = False
-    with contextlib.ExitStack() as stack:
-        table = CsvFile(csv_file, recognizer.expressions) if csv_file else None
-        if table:
-            stack.callback(table.close)
-        copies = AnnotatedCopies(out) if out else None
-        show, advance = stack.enter_context(_progress_bar(len(sources), "predict"))
-        for source in sources:
-            try:
-                image = source.read(max_pixels)
-                faces = recognizer.recognize(image)
-                record = to_record(source.name, image, faces)
-                if copies:
-                    copies.write(source, image, faces)
-            except ImageError as error:
-                failed = True
-                record = {"source": source.name, "error": str(error)}
-                print(f"mien: {error}", file=sys.stderr)
-            if table:
-                table.write(record)
-            if json_lines:
-                show(to_json(record))
-            elif "error" not in record:
-                show(to_text(record))
-            advance()
-    if failed:
-        raise typer.Exit(1)
-
-
-@app.command()
-def models() -> None:
-    """List the packaged networks."""
-    for card in mien.list_models():
-        print(
-            f"{card.name}  {card.parameters:,} parameters, {card.model_bytes / 1e6:.1f} MB, "
-            f"{card.preprocessing.size_px} px, learned from {card.dataset}"
-        )
-        print(f"  {', '.join(card.expressions)}")
-        for name, score in card.scores.items():
-            print(f"  {name}: {score:.4f}")
-
-
-@app.command()
 def evaluate(
     dataset: Annotated[str, typer.Option(help="A name such as fer2013, ferplus, rafdb, ckplus or folder.")],
     root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
@@ -141,7 +37,7 @@ def evaluate(
     scorer = OnnxScorer(model or default_model(), threads)
     samples = open_dataset(dataset, root, split)
     training_keys = training_pixel_keys(dataset, root, split, scorer.card.dataset)
-    with _progress_bar(len(samples), "evaluate") as (_, advance):
+    with progress_bar(len(samples), "evaluate") as (_, advance):
         report = evaluate_scorer(scorer, samples, scorer.card, training_keys, lambda done, total: advance(done))
     if json_file:
         report.write(json_file)
@@ -150,7 +46,6 @@ def evaluate(
     print(report.to_markdown())
 
 
-@app.command()
 def compare(
     first: Annotated[Path, typer.Argument(help="A report of mien evaluate --json.")],
     second: Annotated[Path, typer.Argument(help="Another one, on the same images.")],
@@ -165,7 +60,6 @@ def compare(
         print(f"| {name} | {difference:+.4f} | [{low:+.4f}, {high:+.4f}] |")
 
 
-@app.command()
 def train(
     experiment: Annotated[Path, typer.Argument(help="The experiment file (TOML).")],
     root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
@@ -225,7 +119,6 @@ def train(
     print(result.best)
 
 
-@app.command()
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint from mien train.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
@@ -252,7 +145,6 @@ def export(
     print(out)
 
 
-@data_app.command()
 def pack(
     root: Annotated[Path, typer.Option(help="fer2013.csv with fer2013new.csv beside it, or their folder.")],
     out: Annotated[Path, typer.Option(help="The parquet file to write.")],
@@ -273,32 +165,3 @@ def _train_extra() -> Iterator[None]:
         raise MissingExtraError(
             f"this command needs {error.name}; install it with: pip install 'mien[train]'"
         ) from error
-
-
-@contextlib.contextmanager
-def _progress_bar(total: int, title: str) -> Iterator[tuple[Callable[[str], Any], Callable[..., None]]]:
-    """A bar on stderr where that is a terminal; gives a function to print results and one to advance."""
-    if total < 2 or not sys.stderr.isatty():
-        yield lambda text: print(text, flush=True), lambda done=None: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=True) as bar:
-        task = bar.add_task(title, total=total)
-
-        def show(text: str) -> None:
-            if sys.stdout.isatty():  # the same terminal: the line must go above the bar
-                console.print(text, markup=False, highlight=False, soft_wrap=True)
-            else:
-                print(text, flush=True)
-
-        def advance(done: int | None = None) -> None:
-            if done is None:
-                bar.advance(task)
-            else:
-                bar.update(task, completed=done)
-
-        yield show, advance

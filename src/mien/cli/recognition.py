@@ -1,0 +1,71 @@
+"""Commands that recognise expressions; they need no torch."""
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import mien
+from mien.cli.options import Model, Threads
+from mien.cli.progress_bar import progress_bar
+from mien.errors import ImageError
+from mien.images import MAX_PIXELS
+
+
+def predict(
+    paths: Annotated[list[str], typer.Argument(help="Images, folders, globs, or - for stdin.")],
+    model: Model = None,
+    detector: Annotated[str, typer.Option(help="haar, or whole-image where each image is a face crop.")] = "haar",
+    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write a csv file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write annotated copies to a folder.")] = None,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Larger images are refused.")] = MAX_PIXELS,
+    threads: Threads = 0,
+) -> None:
+    """Find the faces in pictures and say what each expresses."""
+    from mien.outputs import AnnotatedCopies, CsvFile, to_json, to_record, to_text
+    from mien.sources import expand
+
+    recognizer = mien.Recognizer(model, detector, threads)
+    sources = expand(paths, without=out)
+    failed = False
+    with contextlib.ExitStack() as stack:
+        table = CsvFile(csv_file, recognizer.expressions) if csv_file else None
+        if table:
+            stack.callback(table.close)
+        copies = AnnotatedCopies(out) if out else None
+        show, advance = stack.enter_context(progress_bar(len(sources), "predict"))
+        for source in sources:
+            try:
+                image = source.read(max_pixels)
+                faces = recognizer.recognize(image)
+                record = to_record(source.name, image, faces)
+                if copies:
+                    copies.write(source, image, faces)
+            except ImageError as error:
+                failed = True
+                record = {"source": source.name, "error": str(error)}
+                print(f"mien: {error}", file=sys.stderr)
+            if table:
+                table.write(record)
+            if json_lines:
+                show(to_json(record))
+            elif "error" not in record:
+                show(to_text(record))
+            advance()
+    if failed:
+        raise typer.Exit(1)
+
+
+def models() -> None:
+    """List the packaged networks."""
+    for card in mien.list_models():
+        print(
+            f"{card.name}  {card.parameters:,} parameters, {card.model_bytes / 1e6:.1f} MB, "
+            f"{card.preprocessing.size_px} px, learned from {card.dataset}"
+        )
+        print(f"  {', '.join(card.expressions)}")
+        for name, score in card.scores.items():
+            print(f"  {name}: {score:.4f}")
