@@ -5,7 +5,7 @@ https://arxiv.org/abs/1604.00989: two faces are alike when the lists of their ne
 expressions guide it is a reconstruction (models/ac_net.py says of which paper): `label_clusters` is its default
 reading, `seeded_k_means` the simpler one to compare with.
 
-Embeddings are float32 (N, D) with unit length (`normalise`). Memory grows linearly with N.
+Embeddings are float32 (N, D) with unit length (`embed`). Memory grows linearly with N.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,11 @@ def normalise(features: NDArray[np.float32]) -> Embeddings:
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit: Embeddings = (features / np.maximum(lengths, 1e-12)).astype(np.float32)
     return unit
+
+
+def embed(features: NDArray[np.float32]) -> Embeddings:
+    """Features (N, D) less their mean, which all faces share, with unit length."""
+    return normalise(features - features.mean(axis=0))
 
 
 def nearest_neighbours(embeddings: Embeddings, count: int, exact: bool | None = None, seed: int = 0) -> Indices:

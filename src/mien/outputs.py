@@ -1,15 +1,19 @@
-"""Where the results of `mien predict` go: text, JSON lines, a csv file, annotated copies."""
+"""Where the results of `mien predict` and `mien label` go: text, JSON lines, csv files, pictures."""
 
 import csv
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from mien.contact_sheet import MOST, contact_sheet
 from mien.drawing import draw_faces
 from mien.errors import ImageError
+from mien.labelling import FaceLabels
 from mien.preprocessing import ImageArray
 from mien.results import Face
 from mien.sources import STDIN, Source
@@ -19,6 +23,7 @@ COLUMNS = (
     *("detection_score", "expression"),
 )
 """Columns of the csv file, before a score for each expression and the error."""
+LABEL_COLUMNS = ("source", "x0", "y0", "x1", "y1", "expression", "by", "confidence", "similarity", "cluster")
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
@@ -109,3 +114,42 @@ class AnnotatedCopies:
         except OSError as error:
             raise ImageError(f"{source.name}: expected to write {file}: {error}") from error
         return file
+
+
+def write_labels(
+    file: Path,
+    places: Sequence[tuple[str, tuple[float, float, float, float]]],
+    labels: FaceLabels,
+    expressions: Sequence[str],
+) -> None:
+    """Write a csv row for each face: where it is, its expression (empty for none) and why; atomically.
+
+    places: N sources with boxes in float pixels.
+    """
+    temporary = file.with_name(file.name + ".part")
+    with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([*LABEL_COLUMNS])
+        for index, (source, box) in enumerate(places):
+            label = int(labels.labels[index])
+            by = "" if label < 0 else "network" if labels.sure[index] else "cluster"
+            numbers = (f"{labels.confidence[index]:.4f}", f"{labels.similarity[index]:.4f}", labels.clusters[index])
+            writer.writerow([source, *box, expressions[label] if label >= 0 else "", by, *numbers])
+    os.replace(temporary, file)
+
+
+def draw_label_sheets(file: Path, faces: ImageArray, labels: FaceLabels, expressions: Sequence[str]) -> dict[str, int]:
+    """Write a contact sheet for each expression found, NAME-EXPRESSION.png beside NAME.csv; how many faces each has.
+
+    The surest faces come first; under each stands its confidence.
+    """
+    counts = {}
+    for index, name in enumerate(expressions):
+        chosen = np.flatnonzero(labels.labels == index)
+        chosen = chosen[np.argsort(-labels.confidence[chosen], kind="stable")]
+        if len(chosen):
+            captions = [f"{labels.confidence[each]:.2f}" for each in chosen[:MOST]]
+            sheet = contact_sheet([faces[each] for each in chosen[:MOST]], captions)
+            sheet.save(file.with_name(f"{file.stem}-{name}.png"))
+            counts[name] = len(chosen)
+    return counts

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detection import FaceDetector, make_detector
+from mien.detection import Detection, FaceDetector, make_detector
 from mien.images import read_image
 from mien.preprocessing import ImageArray, crop_face, whole_image_face
 from mien.results import Face
@@ -45,18 +45,8 @@ class Recognizer:
         image: RGB uint8 (H, W, 3), or what `read_image` takes: a path or the bytes of a file.
         Returns an empty list for a picture without faces. Raises ImageError when it cannot be read.
         """
-        pixels = image if isinstance(image, np.ndarray) else read_image(image)
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
-            raise ValueError(f"image: expected RGB uint8 (H, W, 3), received {pixels.dtype} {pixels.shape}")
-        detections = self.detector.detect(pixels)
-        preprocessing = self.scorer.card.preprocessing
-        crops = [
-            self.crop(pixels)
-            if found.is_whole_image
-            else crop_face(pixels, found.box_xyxy, preprocessing, found.roll_degrees)
-            for found in detections
-        ]
-        if not crops:
+        detections, crops = self.find_faces(image)
+        if not detections:
             return []
         return [
             Face(
@@ -64,8 +54,24 @@ class Recognizer:
                 found.score,
                 dict(zip(self.expressions, map(float, row), strict=True)),
             )
-            for found, row in zip(detections, self.score_faces(np.stack(crops)), strict=True)
+            for found, row in zip(detections, self.score_faces(crops), strict=True)
         ]
+
+    def find_faces(self, image: ImageArray | str | Path | bytes) -> tuple[list[Detection], ImageArray]:
+        """The faces in a picture, N of them, and their crops uint8 (N, S, S, C); see `recognize`."""
+        pixels = image if isinstance(image, np.ndarray) else read_image(image)
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
+            raise ValueError(f"image: expected RGB uint8 (H, W, 3), received {pixels.dtype} {pixels.shape}")
+        detections = list(self.detector.detect(pixels))
+        preprocessing = self.scorer.card.preprocessing
+        crops = [
+            self.crop(pixels)
+            if found.is_whole_image
+            else crop_face(pixels, found.box_xyxy, preprocessing, found.roll_degrees)
+            for found in detections
+        ]
+        size_px, channels = preprocessing.size_px, preprocessing.channels
+        return detections, np.stack(crops) if crops else np.empty((0, size_px, size_px, channels), np.uint8)
 
     def score_faces(self, faces: ImageArray) -> NDArray[np.float32]:
         """Probabilities float32 (N, K) of face crops uint8 (N, S, S, C), computed in batches.

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 import mien
@@ -69,3 +70,46 @@ def models() -> None:
         print(f"  {', '.join(card.expressions)}")
         for name, score in card.scores.items():
             print(f"  {name}: {score:.4f}")
+
+
+def label(
+    folder: Annotated[Path, typer.Argument(help="Pictures of unlabelled faces; subfolders are searched too.")],
+    out: Annotated[Path, typer.Option(help="The csv file to write; a picture for each expression goes beside it.")],
+    model: Model = None,
+    detector: Annotated[str, typer.Option(help="haar, or whole-image where each image is a face crop.")] = "haar",
+    confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="From this probability on, the network decides alone.")
+    ] = 0.8,
+    threads: Threads = 0,
+) -> None:
+    """Sort the faces of a folder into expressions: the network where it is sure, similar faces where it is not."""
+    from mien.labelling import label_faces
+    from mien.outputs import draw_label_sheets, write_labels
+    from mien.sources import expand
+
+    recognizer = mien.Recognizer(model, detector, threads)
+    sources = expand([str(folder)])
+    places, crops, failed = [], [], False
+    with progress_bar(len(sources), "label") as (_, advance):
+        for source in sources:
+            try:
+                detections, found = recognizer.find_faces(source.read(MAX_PIXELS))
+                places += [(source.name, detection.box_xyxy) for detection in detections]
+                crops += list(found)
+            except ImageError as error:
+                failed = True
+                print(f"mien: {error}", file=sys.stderr)
+            advance()
+    if not crops:
+        raise ImageError(f"{folder}: expected pictures of faces, found no face in {len(sources)}")
+    faces = np.stack(crops)
+    labels = label_faces(recognizer.scorer, faces, confidence)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_labels(out, places, labels, recognizer.expressions)
+    sheets = draw_label_sheets(out, faces, labels, recognizer.expressions)
+    for name, count in sheets.items():
+        print(f"{count} {name}", file=sys.stderr)
+    print(f"{int((labels.labels < 0).sum())} without a label", file=sys.stderr)
+    print(out)
+    if failed:
+        raise typer.Exit(1)

@@ -209,9 +209,9 @@ class JointOptions:
     """Weight of a face that was labelled so, against 1 of the others, in the softmax loss."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
     """Guided rank-order clusters; seeded k-means (clustering.py); or the network's own answers where it is sure."""
-    neighbours: Count = 20
+    neighbours: Count = 10
     """Length of the neighbour lists of rank-order clustering."""
-    threshold: Positive = 1.0
+    threshold: Positive = 0.3
     """Largest rank-order distance of faces in one cluster."""
     fewest_labelled: Count = 3
     """Labelled members a cluster needs to be named after them."""

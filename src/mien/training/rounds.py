@@ -19,10 +19,10 @@ from mien.clustering import (
     Guidance,
     Indices,
     Labelling,
+    embed,
     keep_most_similar,
     label_clusters,
     nearest_neighbours,
-    normalise,
     rank_order_clusters,
     seeded_k_means,
 )
@@ -122,7 +122,7 @@ def _label(
     own_faces, own_labels = as_faces(labelled, scorer.preprocessing)
     logits, features = scorer.logits_and_features(np.concatenate((own_faces, found.faces)))
     given = np.concatenate((own_labels, np.full(len(found.faces), -1)))
-    labelling = propose(joint, normalise(features), softmax(logits), given, len(labelled.expressions), experiment.seed)
+    labelling = propose(joint, embed(features), softmax(logits), given, len(labelled.expressions), experiment.seed)
     labels, similarity = labelling.labels[len(own_labels) :], labelling.similarity[len(own_labels) :]
     folder.mkdir(parents=True, exist_ok=True)
     summary = _summarise(labelled.expressions, labels, labelling, before, found)

@@ -1,0 +1,65 @@
+"""Expressions for many unlabelled faces: the network where it is sure, clusters of similar faces where it is not.
+
+The code that labels faces for joint learning (clustering.py), guided by the network's own sure answers instead of
+labels that people gave; no torch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.clustering import (
+    Guidance,
+    Indices,
+    embed,
+    label_clusters,
+    nearest_neighbours,
+    rank_order_clusters,
+)
+from mien.preprocessing import ImageArray
+from mien.scorer import OnnxScorer, softmax
+
+
+@dataclass(frozen=True)
+class FaceLabels:
+    """What each of N faces was labelled with."""
+
+    labels: Indices
+    """(N,) index of the expression, -1 where neither network nor cluster tells."""
+    confidence: NDArray[np.float32]
+    """(N,) probability that the network gives this expression; that of its best guess where there is no label."""
+    similarity: NDArray[np.float32]
+    """(N,) cosine of the face's features to the mean of its expression; 0 without a label."""
+    clusters: Indices
+    """(N,) number of the face's cluster."""
+    sure: NDArray[np.bool_]
+    """(N,) whether the network alone decided."""
+
+
+def label_faces(
+    scorer: OnnxScorer,
+    faces: ImageArray,
+    confidence: float = 0.8,
+    neighbours: int = 10,
+    threshold: float = 0.3,
+    guidance: Guidance | None = None,
+) -> FaceLabels:
+    """Label faces uint8 (N, S, S, C), at least one.
+
+    confidence: from this probability on, the network's answer is taken. The other faces get the expression of their
+    cluster, where enough of its sure members agree, or of the nearest mean (`Guidance`; by itself without a cap).
+    neighbours, threshold: of approximate rank-order clustering; for few faces, all of them are neighbours.
+    """
+    logits, features = scorer.logits_and_features(faces)
+    probabilities, embeddings = softmax(logits), embed(features)
+    sure = probabilities.max(axis=1) >= confidence
+    anchors = np.where(sure, probabilities.argmax(axis=1), -1)
+    count = min(neighbours, len(faces) - 1)
+    clusters = np.zeros(len(faces), np.int64)
+    if count:
+        clusters = rank_order_clusters(nearest_neighbours(embeddings, count), threshold)
+    found = label_clusters(embeddings, clusters, anchors, probabilities.shape[1], guidance or Guidance(cap=len(faces)))
+    known = np.where(found.labels >= 0, found.labels, probabilities.argmax(axis=1))
+    chosen: NDArray[np.float32] = probabilities[np.arange(len(faces)), known]
+    return FaceLabels(found.labels, chosen, found.similarity, clusters, sure)

@@ -1,0 +1,78 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.clustering import Guidance
+from mien.errors import ImageError
+from mien.labelling import label_faces
+
+
+class DrawnScorer:
+    """Faces whose first pixel is their class, the second how sure the network is, in a hundred."""
+
+    def logits_and_features(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        owner, sure = faces[:, 0, 0, 0], faces[:, 0, 1, 0] / 100
+        probabilities = np.repeat((1 - sure)[:, None] / 2, 3, axis=1)
+        probabilities[np.arange(len(faces)), owner] = sure
+        noise = 0.1 * np.random.default_rng(0).normal(size=(len(faces), 3))
+        return np.log(probabilities).astype(np.float32), (np.eye(3)[owner] + noise).astype(np.float32)
+
+
+def drawn(owner: list[int], sure: list[int]) -> np.ndarray:
+    faces = np.zeros((len(owner), 4, 4, 1), np.uint8)
+    faces[:, 0, 0, 0], faces[:, 0, 1, 0] = owner, sure
+    return faces
+
+
+def test_clusters_decide_where_the_network_is_not_sure() -> None:
+    owner = [index % 3 for index in range(90)]
+    faces = drawn(owner, [95 if index < 30 else 40 for index in range(90)])
+    found = label_faces(DrawnScorer(), faces)  # type: ignore[arg-type]
+    assert found.sure.tolist() == [index < 30 for index in range(90)]
+    named = found.labels >= 0
+    assert named.mean() > 0.9
+    assert (found.labels[named] == np.array(owner)[named]).all()
+    assert found.confidence[:30] == pytest.approx(0.95)
+    assert found.confidence[30:][named[30:]] == pytest.approx(0.4)
+    strict = label_faces(DrawnScorer(), faces, guidance=Guidance(fewest_labelled=99, similarity=1.0))  # type: ignore[arg-type]
+    assert (strict.labels >= 0).sum() == 30
+
+
+def test_one_face_alone() -> None:
+    assert label_faces(DrawnScorer(), drawn([2], [95])).labels.tolist() == [2]  # type: ignore[arg-type]
+    assert label_faces(DrawnScorer(), drawn([2], [40])).labels.tolist() == [-1]  # type: ignore[arg-type]
+
+
+def test_a_folder_from_the_command_line(examples: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for file in examples.glob("*.jpg"):
+        (tmp_path / "photos" / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "photos" / "zz.png").write_bytes(b"damaged")
+    out = tmp_path / "labels" / "found.csv"
+    result = CliRunner().invoke(app, ["label", str(tmp_path / "photos"), "--out", str(out), "--confidence", "0.3"])
+    assert result.exit_code == 1  # one picture could not be read
+    assert "zz.png" in result.stderr
+    assert result.stdout.strip() == str(out)
+    with out.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [Path(row["source"]).name for row in rows] == [
+        "eileen-collins.jpg",
+        "grace-hopper.jpg",
+        *["two-people.jpg"] * 2,
+    ]
+    assert rows[0]["expression"] == "happiness"
+    assert all(row["by"] == "network" and 0.3 <= float(row["confidence"]) <= 1 for row in rows)
+    assert all(float(row["x0"]) < float(row["x1"]) for row in rows)
+    with Image.open(tmp_path / "labels" / "found-happiness.png") as sheet:
+        assert sheet.width >= 64
+    Image.new("RGB", (60, 60)).save(tmp_path / "photos" / "empty.png")
+    for file in (tmp_path / "photos").glob("*.jpg"):
+        file.unlink()
+    result = CliRunner().invoke(app, ["label", str(tmp_path / "photos"), "--out", str(out)])
+    assert isinstance(result.exception, ImageError)
+    assert "expected pictures of faces, found no face in 2" in str(result.exception)
