@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from mien.errors import ExperimentError
 from mien.models import build_network, count_multiply_adds
@@ -21,9 +22,9 @@ def test_counts_of_each_affinity(affinity: str, parameters: int, millions: float
 def test_multiply_adds_of_a_module_worked_by_hand() -> None:
     """C_in m k² + m d² a place: 16 to 32 maps, 12 x 12 places."""
     module = AffinityConvolution(16, 32, 1, "depthwise", activation=True)
-    counted = sum(p.numel() for p in module.parameters() if p.ndim == 4)
-    assert counted == 16 * 16 * 9 + 16 * 9
-    assert module(torch.zeros(1, 16, 12, 12)).shape == (1, 32, 12, 12)
+    with FlopCounterMode(display=False) as counter:
+        assert module(torch.zeros(1, 16, 12, 12)).shape == (1, 32, 12, 12)
+    assert counter.get_total_flops() / 2 == (16 * 16 * 9 + 16 * 9) * 144
 
 
 def test_the_first_half_is_an_ordinary_convolution() -> None:

@@ -155,6 +155,18 @@ def test_a_class_without_labelled_members_gets_none() -> None:
     assert found.labels.tolist() == [0, 0, 0, 0, -1, -1]
 
 
+def test_neither_reading_names_a_class_that_nobody_labelled() -> None:
+    embeddings = normalise(np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32))
+    labels = np.where(np.arange(60) < 20, np.arange(60) % 2, -1)
+    lenient = Guidance(similarity=-1, margin=0)
+    for found in (
+        seeded_k_means(embeddings, labels, 3, share=1.0),
+        label_clusters(embeddings, np.arange(60), labels, 3, lenient),
+    ):
+        assert set(found.labels[20:].tolist()) <= {-1, 0, 1}
+        assert (found.labels[20:] >= 0).any()
+
+
 def test_seeded_k_means_keeps_the_nearest_and_the_labelled() -> None:
     embeddings, owner = blobs()
     labels = np.where(np.arange(400) < 100, owner, -1)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from conftest import drawn_face, write_fer2013_csv, write_votes_csv
 
-from mien.datasets import open_dataset, training_pixel_keys
+from mien.datasets import open_dataset, pixel_key, training_pixel_keys
 from mien.datasets.fer2013 import read_table
 from mien.datasets.ferplus import Counts, distribution, majority, multi_label, targets_by_rule
+from mien.errors import DatasetError
 from mien.expressions import BASIC_7, FERPLUS_8
 
 # Columns: neutral happiness surprise sadness anger disgust fear contempt unknown nf
@@ -82,11 +83,15 @@ def test_the_forms_differ_in_what_is_learned_and_agree_in_what_is_measured(kaggl
     targets = open_dataset("ferplus-distribution", kaggle, "training").targets()
     assert targets is not None
     assert targets[2, :7].tolist() == pytest.approx([0, 0, 0, 3 / 7, 0, 0, 4 / 7])
-    part = open_dataset("ferplus-distribution", kaggle, "fold-1-of-3")
+    assert open_dataset("ferplus", kaggle, "training").targets() is None
+    part = open_dataset("ferplus-distribution", kaggle, "tenth-of-training-training")
     assert part.labelled_by_votes
     found = part.targets()
     assert found is not None
     assert found.shape == (len(part), 8)
+    for split in ("fold-1-of-3", "fold-1-of-3-training", "random-80-20", "tenth-of-training"):
+        with pytest.raises(DatasetError, match="would be measured by other labels than majority ones; take ferplus"):
+            open_dataset("ferplus-distribution", kaggle, split)
 
 
 def test_leaked_images_are_looked_for_in_all_of_fer2013(kaggle: Path) -> None:
@@ -94,13 +99,24 @@ def test_leaked_images_are_looked_for_in_all_of_fer2013(kaggle: Path) -> None:
     assert len(expected) == 3
     for name, learned_from in (("ferplus", "ferplus-distribution training"), ("ferplus-7", ""), ("ferplus", "")):
         assert training_pixel_keys(name, kaggle, "public_test", learned_from) == expected
+    for learned_from in ("ferplus-distribution training", "rafdb training, with faces of fer2013 training labelled"):
+        assert training_pixel_keys("ferplus", kaggle, "tenth-of-training", learned_from) == expected
+    parts = {
+        other: {pixel_key(each.image) for each in open_dataset(other, kaggle, "random-80-20-training")}
+        for other in ("fer2013", "ferplus")
+    }
+    for other, seen in parts.items():  # each form draws its own parts
+        for name in parts:
+            assert training_pixel_keys(name, kaggle, "random-80-20", f"{other} random-80-20-training") == seen
 
 
 def test_counts_of_the_real_votes(fer2013_parquet: Path) -> None:
     table = read_table(fer2013_parquet, "training", with_votes=True)
     assert table.votes is not None
-    kept = {rule: targets_by_rule(table.votes, rule).any(axis=1).sum() for rule in (majority, multi_label)}
-    assert kept == {majority: 25_060, multi_label: 27_671}
+    kept = {
+        rule: targets_by_rule(table.votes, rule).any(axis=1).sum() for rule in (majority, distribution, multi_label)
+    }
+    assert kept == {majority: 25_060, distribution: 27_956, multi_label: 27_671}
     assert len(open_dataset("ferplus", fer2013_parquet, "training")) == 25_059  # without row 5274
     public = open_dataset("ferplus", fer2013_parquet, "public_test")
     assert len(public) == 3_199

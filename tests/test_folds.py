@@ -89,6 +89,10 @@ def test_summary_worked_by_hand() -> None:
             "selection_split 'public_test' may hold images of training_split",
         ),
         ({"training_split": "training", "selection_split": "tenth-of-training"}, "may hold images"),
+        ({"training_split": "all", "selection_split": "public_test"}, "may hold images"),
+        ({"training_split": "training", "selection_split": "training"}, "may hold images"),
+        ({"training_split": "public_test"}, "may hold images"),
+        ({"training_split": "labelled-10-of-training", "selection_split": "training"}, "may hold images"),
         ({"training_split": "fold-1-of-9-training", "selection_split": "fold-2-of-9"}, "may hold images"),
     ],
 )

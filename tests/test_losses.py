@@ -8,7 +8,6 @@ from conftest import drawn_face, write_fer2013_csv, write_votes_csv
 
 from mien.datasets import open_dataset
 from mien.errors import ExperimentError
-from mien.models import build_network
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
 from mien.training.loop import Training, estimate_seconds, train
@@ -19,16 +18,20 @@ from mien.training.methods.standard import Standard
 
 def test_centre_loss_worked_by_hand() -> None:
     loss = CentreLoss(3, 2, rate=0.5)
+    loss.started[0] = 1.0  # its centre is 0, 0; that of class 2 starts at the mean of the first features
     features, labels = torch.tensor([[2.0, 0.0], [4.0, 0.0], [0.0, 6.0]]), torch.tensor([0, 0, 2])
-    assert loss(features, labels).item() == pytest.approx((4 + 16 + 36) / 2 / 3)
-    # class 0: sum of distances (6, 0), divided by 1 + 2, halved; class 2: (0, 6) / 2 / 2
-    assert loss.centres.tolist() == [[1.0, 0.0], [0.0, 0.0], [0.0, 1.5]]
-    assert loss(features, labels).item() == pytest.approx((1 + 9 + 4.5**2) / 2 / 3)
+    assert loss(features, labels).item() == pytest.approx((4 + 16 + 0) / 2 / 3)
+    # class 0: sum of distances (6, 0), divided by 1 + 2, halved
+    assert loss.centres.tolist() == [[1.0, 0.0], [0.0, 0.0], [0.0, 6.0]]
+    assert loss.started.tolist() == [1.0, 0.0, 1.0]
+    features[2] = torch.tensor([0.0, 2.0])
+    assert loss(features, labels).item() == pytest.approx((1 + 9 + 16) / 2 / 3)
+    assert loss.centres[2].tolist() == [0.0, 5.0]  # -4 / (1 + 1) / 2
 
 
 def test_centre_loss_pulls_features_to_their_centre() -> None:
     loss = CentreLoss(2, 2, rate=0.5)
-    loss.centres[1] = torch.tensor([1.0, 1.0])
+    loss.centres[1], loss.started[1] = torch.tensor([1.0, 1.0]), 1.0
     features = torch.tensor([[3.0, 0.0]], requires_grad=True)
     loss(features, torch.tensor([1])).backward()
     assert features.grad is not None
@@ -105,10 +108,13 @@ def test_targets_of_a_distribution(targets: str, kaggle: Path) -> None:
         )
 
 
-def test_targets_need_a_data_set_that_has_them(class_folders: Path) -> None:
+def test_targets_need_a_data_set_that_has_them(class_folders: Path, kaggle: Path) -> None:
     chosen = experiment("folder", "standard", targets="drawn")
     with pytest.raises(ExperimentError, match="targets: expected a data set that has more than one label a face"):
         Training(chosen, open_dataset("folder", class_folders, "training"), None, torch.device("cpu"))
+    plain = experiment("ferplus", "standard", targets="distribution")  # majority labels are one each
+    with pytest.raises(ExperimentError, match="targets: expected a data set that has more than one label a face"):
+        Training(plain, open_dataset("ferplus", kaggle, "training"), None, torch.device("cpu"))
     with pytest.raises(ExperimentError, match="targets: Input should be 'label', found 'drawn'"):
         Cumulative.read_options({"targets": "drawn"})
 
@@ -147,9 +153,3 @@ def test_centres_are_resumed(kaggle: Path, tmp_path: Path) -> None:
     whole = load_checkpoint(tmp_path / "whole" / "last.safetensors")
     assert torch.equal(state.method.state_dict()["centres"], whole.tensors["method/centres"])
     assert whole.tensors["method/centres"].abs().sum() > 0
-
-
-def test_the_method_ships_the_plain_network() -> None:
-    network = build_network("fer-mobilenet-v3", 8, 3, {})
-    state = Standard.deployable(network, {})
-    assert state is network

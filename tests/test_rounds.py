@@ -1,4 +1,6 @@
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from typer.testing import CliRunner
 from mien.cli import app
 from mien.datasets import open_dataset
 from mien.datasets.joined import Joined
-from mien.errors import DatasetError, ExperimentError
+from mien.datasets.splits import Subset
+from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.scorer import OnnxScorer
 from mien.training import config
 from mien.training.checkpoint import load_checkpoint
@@ -100,7 +103,7 @@ def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_pa
     order = sorted(NAMES, key=open_dataset("folder", school / "labelled", "training").expressions.index)
     truth = np.array([order.index(NAMES[index % 3]) for index in range(90)])
     assert (labels[named] == truth[named]).mean() > 0.9
-    with Image.open(out / "round-1" / "happiness.png") as sheet:
+    with Image.open(out / "round-1" / "new-happiness.png") as sheet:
         assert sheet.width >= 64
     facts = load_checkpoint(out / "round-2" / "best.safetensors").facts
     assert facts["training_images"] == 36 + named.sum()
@@ -110,24 +113,45 @@ def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_pa
     assert scorer.card.dataset == "folder training, with faces of faces all labelled by rank-order"
 
 
-def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path) -> None:
+def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     selection = open_dataset("folder", school / "labelled", "public_test")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
-    wanted = experiment()
+    wanted = experiment(epochs=2)
     whole = train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "run")
-    expected = load_checkpoint(whole.best).tensors
-    (tmp_path / "run" / "round-2" / "last.safetensors").unlink()  # killed in the second fine-tuning,
-    again = train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "run", resume=True)
-    assert all(torch.equal(expected[name], tensor) for name, tensor in load_checkpoint(again.best).tensors.items())
-    for file in (tmp_path / "run" / "round-2").iterdir():  # and before it
-        file.unlink()
-    again = train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "run", resume=True)
-    assert all(torch.equal(expected[name], tensor) for name, tensor in load_checkpoint(again.best).tensors.items())
+    expected = load_checkpoint(whole.best.with_name("last.safetensors")).tensors
+
+    def kill_in_epoch(number: int) -> Callable[..., dict[str, float]]:
+        run_epoch, calls = Training.run_epoch, iter(range(100))
+
+        def killed(state: Training, *arguments: Any) -> dict[str, float]:
+            if next(calls) == number:
+                raise KeyboardInterrupt
+            return run_epoch(state, *arguments)
+
+        return killed
+
+    for number in (1, 4, 5):  # in round 0, in round 1 at its second epoch (three of round 0), and in round 2
+        shutil.rmtree(tmp_path / "again", ignore_errors=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(Training, "run_epoch", kill_in_epoch(number))
+            with pytest.raises(KeyboardInterrupt):
+                train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "again")
+        (tmp_path / "again").rename(tmp_path / "moved")
+        again = train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "moved", resume=True)
+        found = load_checkpoint(again.best.with_name("last.safetensors")).tensors
+        assert all(torch.equal(expected[name], tensor) for name, tensor in found.items())
+        if number < 5:
+            shutil.rmtree(tmp_path / "moved")
+    (tmp_path / "moved" / "round-2" / "last.safetensors").unlink()
+    fewer = Subset(unlabelled, range(80), "all")
+    with pytest.raises(CheckpointError, match=r"labels\.npz: expected the unlabelled faces that it was made from"):
+        train_rounds(wanted, labelled, fewer, selection, tmp_path / "moved", resume=True)
 
 
+@pytest.mark.parametrize("cap", [99, 5, 0])
 @pytest.mark.parametrize("labelling", ["rank-order", "seeded-k-means", "confidence"])
-def test_proposals_of_each_kind(labelling: str) -> None:
+def test_proposals_of_each_kind(labelling: Any, cap: int) -> None:
     generator = np.random.default_rng(0)
     owner = np.arange(120) % 3
     embeddings = np.eye(3, dtype=np.float32)[owner] + 0.05 * generator.normal(size=(120, 3)).astype(np.float32)
@@ -135,13 +159,14 @@ def test_proposals_of_each_kind(labelling: str) -> None:
     probabilities = np.where(np.eye(3)[owner] > 0, 0.96, 0.02).astype(np.float32)
     probabilities[60:90] = 1 / 3  # here the network is not sure
     labels = np.where(np.arange(120) < 30, owner, -1)
-    options = replace(JointOptions("faces"), labelling=labelling, cap=25, kept_share=0.5)
+    more = {"kept_share": 0.5} if labelling == "seeded-k-means" else {}
+    options = JointOptions("faces", labelling=labelling, cap=cap, **more)
     found = propose(options, embeddings, probabilities, labels, 3, 0)
     named = (found.labels >= 0) & (labels < 0)
     assert (found.labels[:30] == owner[:30]).all()
     assert (found.labels[named] == owner[named]).all()
-    expected = {"rank-order": 75, "seeded-k-means": 45, "confidence": 60}[labelling]
-    assert named.sum() == expected
+    expected = {"rank-order": 90, "seeded-k-means": 45, "confidence": 60}[labelling]
+    assert named.sum() == (expected if cap == 99 else 3 * (cap or 10))
     assert sum(found.reasons.values()) == 90
 
 
@@ -150,7 +175,8 @@ def test_no_label_at_all_is_told_and_training_goes_on(
 ) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
-    wanted = experiment(labelling="confidence", confidence=1.0, rounds=1)
+    sure = JointOptions("faces", labelling="confidence", confidence=1.0, rounds=1, epochs=1)
+    wanted = replace(experiment(), joint=sure)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     assert "no face got a label; training goes on with the labelled faces alone" in capsys.readouterr().err
     assert load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts["training_images"] == 36
@@ -165,6 +191,15 @@ def test_fewer_faces_than_neighbours_and_unreadable_ones(school: Path, tmp_path:
     (tmp_path / "bad" / "x.png").write_bytes(b"damaged")
     with pytest.raises(DatasetError, match="faces: expected faces that can be read, found none of 1"):
         train_rounds(experiment(), labelled, open_dataset("faces", tmp_path / "bad", "all"), None, tmp_path / "b")
+    assert not (tmp_path / "a").exists()  # told before the first training
+    with pytest.raises(ExperimentError, match="confidence does nothing with labelling 'rank-order', only with"):
+        experiment(confidence=0.5)
+    hidden = {"dataset": "fer2013", "training_split": "labelled-10-of-training"}
+    leaking = {**values(unlabelled="fer2013"), "data": hidden}
+    with pytest.raises(ExperimentError, match="expected 'labelled-10-of-training-rest' of fer2013"):
+        experiment_from_dict(leaking, "x")
+    leaking["joint"]["unlabelled_split"] = "labelled-10-of-training-rest"
+    experiment_from_dict(leaking, "x")
     with pytest.raises(ExperimentError, match="joint rounds and folds do not go together"):
         experiment_from_dict({**values(), "data": {"dataset": "folder", "folds": 3}}, "x")
 

@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pytest
-from conftest import drawn_face
+from conftest import drawn_face, write_fer2013_csv, write_votes_csv
 from PIL import Image
 from pyarrow import parquet
 
 from mien.datasets import open_dataset
 from mien.datasets.joined import Joined
-from mien.errors import DatasetError, MissingSplitError
+from mien.errors import DatasetError, ImageError, MissingSplitError
 
 
 def test_a_folder_of_faces_with_subfolders(tmp_path: Path) -> None:
@@ -60,3 +60,30 @@ def test_joined_faces_have_their_new_labels_and_weights(class_folders: Path) -> 
     assert joined[0].source == labelled[0].source
     assert joined.weights().tolist() == [1.0] * len(labelled) + [0.5, 0.5]
     assert joined.votes() is joined.targets() is None
+
+
+def test_votes_of_new_faces_are_not_looked_at(tmp_path: Path) -> None:
+    rows = [(0, "Training", drawn_face(index, index)) for index in range(4)]
+    write_fer2013_csv(tmp_path / "fer2013.csv", rows)
+    mixed = [0, 0, 5, 0, 0, 0, 5, 0, 0, 0]
+    write_votes_csv(tmp_path / "fer2013new.csv", [("Training", mixed)] * 4)
+    labelled = open_dataset("ferplus-distribution", tmp_path, "training")
+    joined = Joined(labelled, labelled, np.array([1]), np.array([3]), 1.0)
+    votes, targets = joined.votes(), joined.targets()
+    assert votes is not None
+    assert targets is not None
+    assert votes.tolist() == [mixed] * 4 + [[0] * 10]
+    assert targets[:4].tolist() == [[0, 0, 0.5, 0, 0, 0.5, 0, 0]] * 4
+    assert targets[4].tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
+
+
+def test_a_picture_of_lfw_without_a_box_or_damaged_is_named(tmp_path: Path) -> None:
+    table = {"file": ["one.jpg"], "image": [b"damaged"], "boxes_xyxy": [[[0.0, 0.0, 60.0, 200.0]]]}
+    parquet.write_table(pyarrow.table(table), tmp_path / "lfw.parquet")
+    lfw = open_dataset("lfw", tmp_path / "lfw.parquet", "all")
+    with pytest.raises(ImageError, match=r"one\.jpg: expected"):
+        lfw[0]
+    table["boxes_xyxy"] = [[[60.0, 0.0, 60.0, 200.0]]]
+    parquet.write_table(pyarrow.table(table), tmp_path / "lfw.parquet")
+    with pytest.raises(DatasetError, match=r"one\.jpg: expected a face box x0, y0, x1, y1, found none"):
+        open_dataset("lfw", tmp_path / "lfw.parquet", "all")

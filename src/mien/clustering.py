@@ -9,6 +9,7 @@ Embeddings are float32 (N, D) with unit length (`embed`). Memory grows linearly 
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ Embeddings = NDArray[np.float32]
 Indices = NDArray[np.int64]
 EXACT_LIMIT = 20_000
 """Up to so many embeddings, neighbours are searched exactly (some seconds)."""
+NEIGHBOURS, THRESHOLD = 10, 0.3
+"""Length of neighbour lists and largest rank-order distance in a cluster, unless another is asked for (chosen)."""
 BLOCK = 4_000_000
 """Numbers handled at once, to bound memory."""
 
@@ -41,8 +44,7 @@ def nearest_neighbours(embeddings: Embeddings, count: int, exact: bool | None = 
     exact: search all pairs, or an inverted file index (faiss) with `seed`; by itself, exactly up to 20,000.
     Raises DatasetError when there are not more embeddings than neighbours.
     """
-    if len(embeddings) <= count:
-        raise DatasetError(f"clustering: expected more images than neighbours ({count}), found {len(embeddings)}")
+    require_neighbours(len(embeddings), count)
     use_exact = len(embeddings) <= EXACT_LIMIT if exact is None else exact
     found = _exact(embeddings, count) if use_exact else _approximate(embeddings, count, seed)
     return _itself_first(found, count)
@@ -59,12 +61,8 @@ def _exact(embeddings: Embeddings, count: int) -> Indices:
 
 
 def _approximate(embeddings: Embeddings, count: int, seed: int) -> Indices:
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingExtraError(
-            f"clustering more than {EXACT_LIMIT} images needs faiss; install it with: pip install 'mien[label]'"
-        ) from error
+    import faiss
+
     width = embeddings.shape[1]
     lists = round(2 * len(embeddings) ** 0.5)
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
@@ -74,6 +72,22 @@ def _approximate(embeddings: Embeddings, count: int, seed: int) -> Indices:
     index.nprobe = 16
     found: Indices = index.search(embeddings, count + 1)[1]
     return found
+
+
+def require_neighbours(images: int, count: int) -> None:
+    """DatasetError or MissingExtraError where `nearest_neighbours` could not search among so many images."""
+    if images <= count:
+        raise DatasetError(f"clustering: expected more images than neighbours ({count}), found {images}")
+    if images > EXACT_LIMIT:
+        require_index()
+
+
+def require_index() -> None:
+    """MissingExtraError where faiss is not installed, which searches among many images."""
+    if find_spec("faiss") is None:
+        raise MissingExtraError(
+            f"clustering more than {EXACT_LIMIT} images needs faiss; install it with: pip install 'mien[label]'"
+        )
 
 
 def _itself_first(found: Indices, count: int) -> Indices:
@@ -171,7 +185,7 @@ class Labelling:
     labels: Indices
     """(N,) the class of each image: the given one, the cluster's, or -1."""
     similarity: NDArray[np.float32]
-    """(N,) cosine to the centre of its class; 0 without a class."""
+    """(N,) how near it is: cosine to the centre of its class, 0 without one."""
     reasons: dict[str, int]
     """How many unlabelled images were named, and how many discarded, by reason."""
     clusters: int = 0
@@ -200,9 +214,10 @@ def label_clusters(
     labelled = members.sum(axis=1)
     pure = (labelled >= guidance.fewest_labelled) & (members.max(axis=1) >= guidance.purity * labelled)
     centres = class_centres(embeddings, labels, classes)
-    cosine = class_centres(embeddings, np.where(known, -1, clusters), count) @ centres.T  # (clusters, K)
+    means = class_centres(embeddings, np.where(known, -1, clusters), count)
+    cosine = _cosine(means, centres)  # (clusters, K)
     nearest = cosine.argmax(axis=1)
-    ordered = np.sort(cosine, axis=1)
+    ordered = np.sort(np.maximum(cosine, -1), axis=1)
     near = ordered[:, -1] >= guidance.similarity
     clear = ordered[:, -1] - (ordered[:, -2] if classes > 1 else -1) >= guidance.margin
     named = np.where(pure, members.argmax(axis=1), np.where(near & clear, nearest, -1))
@@ -233,7 +248,7 @@ def seeded_k_means(
     current = labels
     for _ in range(rounds):
         centres = class_centres(embeddings, current, classes)
-        nearest = (embeddings @ centres.T).argmax(axis=1)
+        nearest = _cosine(embeddings, centres).argmax(axis=1)
         similarity = _similarity(embeddings, centres, nearest)
         proposed = np.where(known, -1, nearest)
         sizes = np.bincount(proposed[~known], minlength=classes)
@@ -251,6 +266,12 @@ def seeded_k_means(
         "discarded, not among the nearest": int((~known & (current < 0)).sum()),
     }
     return Labelling(current, similarity, reasons)
+
+
+def _cosine(embeddings: Embeddings, centres: Embeddings) -> NDArray[np.float32]:
+    """Cosine (N, K) of embeddings to class centres; -inf to a class without labelled faces."""
+    found: NDArray[np.float32] = np.where(centres.any(axis=1), embeddings @ centres.T, -np.inf).astype(np.float32)
+    return found
 
 
 def _similarity(embeddings: Embeddings, centres: Embeddings, labels: Indices) -> NDArray[np.float32]:

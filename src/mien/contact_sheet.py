@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.preprocessing import ImageArray, picture_of
@@ -26,3 +29,22 @@ def contact_sheet(faces: Sequence[ImageArray], captions: Sequence[str], columns:
         sheet.paste(picture_of(face).resize((TILE_PX, TILE_PX), Image.Resampling.BILINEAR), (x, y))
         draw.text((x + TILE_PX / 2, y + TILE_PX), caption, "black", font, anchor="ma")
     return sheet
+
+
+def write_sheets(
+    base: Path, faces: ImageArray, labels: NDArray[np.int64], order: NDArray[np.float32], names: Sequence[str]
+) -> dict[str, int]:
+    """Write a sheet of the faces of each label found, BASE-NAME.png; how many faces each label has.
+
+    faces: uint8 (N, H, W, C). labels: (N,) indices into names, -1 for none. order: (N,) the highest come first, and
+    stand under the faces.
+    """
+    counts = {}
+    for index, name in enumerate(names):
+        chosen = np.flatnonzero(labels == index)
+        chosen = chosen[np.argsort(-order[chosen], kind="stable")]
+        if len(chosen):
+            sheet = contact_sheet(list(faces[chosen[:MOST]]), [f"{order[each]:.2f}" for each in chosen[:MOST]])
+            sheet.save(base.with_name(f"{base.name}-{name}.png"))
+            counts[name] = len(chosen)
+    return counts

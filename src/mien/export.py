@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -55,8 +56,8 @@ def export_checkpoint(
 ) -> float:
     """Write the averaged network of a checkpoint as ONNX and its entry into `manifest.json` beside it.
 
-    name: the network's name in the manifest; that of the experiment if None. method_options: take the place of
-    those it was trained with. initial_weights: also write a small checkpoint beside it, to start trainings from.
+    name: the network's name in the manifest; that of the experiment (and the precision) if None. method_options: take
+    the place of those it was trained with. initial_weights: also write a small checkpoint beside it, to start from.
     precision: how the file stores weights (precision.py); `int8` also computes in integers.
     Returns the largest difference of logits to torch over 64 drawn faces. Raises CheckpointError for a damaged
     checkpoint, ModelError when the difference exceeds `TOLERANCE`, for `int8` when fewer than three quarters of the
@@ -64,7 +65,10 @@ def export_checkpoint(
     """
     checkpoint = load_checkpoint(file)
     network = deployable_network(checkpoint, method_options)
-    card = make_card(checkpoint, network, name, licence, same_form(checkpoint, method_options))
+    measured = same_form(checkpoint, method_options) and precision != "int8"
+    card = make_card(checkpoint, network, name, licence, measured)
+    if name is None and precision != "fp32":
+        card = replace(card, name=f"{card.name}-{precision}")
     manifest = read_manifest(out.parent / "manifest.json", card.name)
     encoded = to_onnx(network, card)
     if precision == "fp16":
@@ -107,7 +111,7 @@ def make_card(
     more = ["with FERPlus votes"] if facts["experiment"]["method"]["options"].get("vote_weight") else []
     if joint := facts["experiment"].get("joint"):
         more.append(f"with faces of {joint['unlabelled']} {joint['unlabelled_split']} labelled by {joint['labelling']}")
-    elif weights := facts["experiment"]["network"].get("weights"):
+    if weights := facts["experiment"]["network"].get("weights"):
         more.append(f"started from {weights}")
     scores = {}
     if with_scores and "selection_accuracy" in last:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.clustering import (
+    NEIGHBOURS,
+    THRESHOLD,
     Guidance,
     Indices,
     embed,
@@ -41,8 +43,8 @@ def label_faces(
     scorer: OnnxScorer,
     faces: ImageArray,
     confidence: float = 0.8,
-    neighbours: int = 10,
-    threshold: float = 0.3,
+    neighbours: int = NEIGHBOURS,
+    threshold: float = THRESHOLD,
     guidance: Guidance | None = None,
 ) -> FaceLabels:
     """Label faces uint8 (N, S, S, C), at least one.

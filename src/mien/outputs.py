@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from mien.contact_sheet import MOST, contact_sheet
 from mien.drawing import draw_faces
 from mien.errors import ImageError
 from mien.labelling import FaceLabels
@@ -136,20 +134,3 @@ def write_labels(
             numbers = (f"{labels.confidence[index]:.4f}", f"{labels.similarity[index]:.4f}", labels.clusters[index])
             writer.writerow([source, *box, expressions[label] if label >= 0 else "", by, *numbers])
     os.replace(temporary, file)
-
-
-def draw_label_sheets(file: Path, faces: ImageArray, labels: FaceLabels, expressions: Sequence[str]) -> dict[str, int]:
-    """Write a contact sheet for each expression found, NAME-EXPRESSION.png beside NAME.csv; how many faces each has.
-
-    The surest faces come first; under each stands its confidence.
-    """
-    counts = {}
-    for index, name in enumerate(expressions):
-        chosen = np.flatnonzero(labels.labels == index)
-        chosen = chosen[np.argsort(-labels.confidence[chosen], kind="stable")]
-        if len(chosen):
-            captions = [f"{labels.confidence[each]:.2f}" for each in chosen[:MOST]]
-            sheet = contact_sheet([faces[each] for each in chosen[:MOST]], captions)
-            sheet.save(file.with_name(f"{file.stem}-{name}.png"))
-            counts[name] = len(chosen)
-    return counts

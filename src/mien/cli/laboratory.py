@@ -11,7 +11,7 @@ import typer
 
 from mien.cli.options import Model, Threads
 from mien.cli.progress_bar import progress_bar
-from mien.errors import MissingExtraError
+from mien.errors import ExperimentError, MissingExtraError
 
 
 def evaluate(
@@ -85,6 +85,8 @@ def train(
     if seed is not None:
         wanted = replace(wanted, seed=seed)
     check_experiment(wanted)
+    if unlabelled and not wanted.joint:
+        raise ExperimentError(f"{experiment}: expected a [joint] table for --unlabelled, found none")
     find_device(device)
     data = wanted.data
     folder = out or Path("runs") / wanted.name
@@ -114,7 +116,7 @@ def train(
         )
         raise typer.Exit(130) from None
     if selection is not None:
-        best = max(result.history, key=lambda row: row["selection_accuracy"])
+        best = max(reversed(result.history), key=lambda row: row["selection_accuracy"])
         print(f"best epoch {best['epoch']:.0f}: accuracy {best['selection_accuracy']:.4f}", file=sys.stderr)
     print(result.best)
 

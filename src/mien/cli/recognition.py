@@ -83,12 +83,18 @@ def label(
     threads: Threads = 0,
 ) -> None:
     """Sort the faces of a folder into expressions: the network where it is sure, similar faces where it is not."""
+    from mien.clustering import EXACT_LIMIT, require_index
+    from mien.contact_sheet import write_sheets
     from mien.labelling import label_faces
-    from mien.outputs import draw_label_sheets, write_labels
+    from mien.outputs import write_labels
     from mien.sources import expand
 
+    if folder.resolve() in out.resolve().parents:
+        raise typer.BadParameter(f"expected --out outside of {folder}, whose pictures are all taken for faces")
     recognizer = mien.Recognizer(model, detector, threads)
     sources = expand([str(folder)])
+    if len(sources) > EXACT_LIMIT:
+        require_index()
     places, crops, failed = [], [], False
     with progress_bar(len(sources), "label") as (_, advance):
         for source in sources:
@@ -106,7 +112,7 @@ def label(
     labels = label_faces(recognizer.scorer, faces, confidence)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_labels(out, places, labels, recognizer.expressions)
-    sheets = draw_label_sheets(out, faces, labels, recognizer.expressions)
+    sheets = write_sheets(out.with_suffix(""), faces, labels.labels, labels.confidence, recognizer.expressions)
     for name, count in sheets.items():
         print(f"{count} {name}", file=sys.stderr)
     print(f"{int((labels.labels < 0).sum())} without a label", file=sys.stderr)

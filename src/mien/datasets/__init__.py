@@ -1,11 +1,13 @@
 """The data sets, by name. None needs torch; the packed parquet needs pyarrow (the `train` extra)."""
 
+import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from mien.datasets.ckplus import read_ckplus, read_ckplus_neutral
 from mien.datasets.fer2013 import read_fer2013
-from mien.datasets.ferplus import FERPLUS
+from mien.datasets.ferplus import FERPLUS, NOT_MEASURED
 from mien.datasets.folder import read_folder
 from mien.datasets.rafdb import read_rafdb
 from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
@@ -13,7 +15,16 @@ from mien.datasets.splits import make_split, parse_split
 from mien.datasets.unlabelled import read_faces, read_lfw
 from mien.errors import DatasetError, MissingSplitError
 
-__all__ = ["DATASETS", "Dataset", "Sample", "as_faces", "open_dataset", "pixel_key", "training_pixel_keys"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Sample",
+    "as_faces",
+    "open_dataset",
+    "pixel_key",
+    "same_faces",
+    "training_pixel_keys",
+]
 
 DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     "ckplus": read_ckplus,
@@ -26,35 +37,46 @@ DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     "rafdb": read_rafdb,
 }
 
+LEARNED = re.compile(r"(?:^|, with faces of )([\w-]+) ([\w-]+)")
+"""Data sets and splits in what a network's card says that it learned from."""
+
 
 def open_dataset(name: str, root: Path, split: str) -> Dataset:
     """Open a split of a data set, official or made by mien (splits.py); an unknown name raises DatasetError."""
     if name not in DATASETS:
         raise DatasetError(f"unknown data set {name!r}; known: {', '.join(sorted(DATASETS))}")
     made = parse_split(split)
+    if made and name in NOT_MEASURED and (made.base == "all" or not (made.training or made.by_class)):
+        raise DatasetError(f"{name}: {split} would be measured by other labels than majority ones; take ferplus for it")
     return make_split(DATASETS[name](root, made.base), made) if made else DATASETS[name](root, split)
 
 
 def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "") -> set[str]:
     """Pixel keys of what a network learned from, to find these images in a split of the same data set.
 
-    learned_from: a network's data set and split, such as "fer2013 training"; where it is another data set, the
-    training split that belongs to the measured split is taken (for a part that mien made, its rest). Empty where
-    there is no training split.
+    learned_from: what a network's card says, such as "fer2013 training, with faces of lfw all labelled by rank-order".
+    Where no part of it is this data set, the training split that belongs to the measured split is taken (for a part
+    that mien made, its rest). Empty where there is no training split.
     """
-    # FERPlus leaves images out; FER2013 has every image that a network for either may have seen.
-    reader = "fer2013" if name in FERPLUS else name
-    other, _, training = learned_from.partition(",")[0].partition(" ")
-    if other not in (name, reader):
-        if split == "training" or split.endswith("-training"):
+    wanted = {
+        (other, part)
+        for other, part in (found.groups() for found in LEARNED.finditer(learned_from))
+        if same_faces(other, name)
+    }
+    if not wanted:
+        made = parse_split(split)
+        if split == "training" or (made and made.training):
             return set()
-        training = f"{split}-training" if parse_split(split) else "training"
-    made = parse_split(training)
-    if made and made.base == "training" and split != "training" and not parse_split(split):
-        made, training = None, "training"  # the rest may have been seen too, without labels
-    if made:
-        reader = name  # the same images in the same parts
-    try:
-        return {pixel_key(sample.image) for sample in open_dataset(reader, root, training)}
-    except MissingSplitError:
-        return set()
+        wanted = {(name, f"{split}-training" if made else "training")}
+    keys: set[str] = set()
+    for other, part in wanted:
+        # FERPlus leaves images out; FER2013 has every image that a network for either may have seen.
+        reader = other if parse_split(part) or not same_faces(other, "fer2013") else "fer2013"
+        with contextlib.suppress(MissingSplitError):
+            keys |= {pixel_key(sample.image) for sample in open_dataset(reader, root, part)}
+    return keys
+
+
+def same_faces(first: str, second: str) -> bool:
+    """Whether two data sets are made of the same pictures."""
+    return first == second or {first, second} <= {"fer2013", *FERPLUS}

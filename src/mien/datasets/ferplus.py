@@ -21,6 +21,8 @@ from mien.expressions import BASIC_7, FERPLUS_8, FERPLUS_VOTES
 Counts = NDArray[np.int64]
 EXPRESSIONS = len(FERPLUS_8)
 """The first columns of FERPLUS_VOTES are expressions; `unknown` and `nf` follow."""
+NOT_MEASURED = ("ferplus-distribution", "ferplus-multi-label")
+"""Forms with several expressions a face, which are there to learn from."""
 
 
 class FerPlus(Dataset):
@@ -47,8 +49,8 @@ class FerPlus(Dataset):
         return self._table.votes
 
     def targets(self) -> NDArray[np.float32] | None:
-        """The shares (N, K) of the votes that the rule keeps."""
-        return self._shares
+        """The shares (N, K) of the votes that the rule keeps; None where that is one expression a face."""
+        return self._shares if self.name in NOT_MEASURED else None
 
 
 def vote_shares(votes: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -110,14 +112,14 @@ def read_ferplus(
     """Read one split (`training`, `public_test`, `private_test`, `all`).
 
     root: the Kaggle csv with `fer2013new.csv` beside it, the packed parquet, or a folder with either.
-    rule: which votes count in `training` and `all`; the other splits have majority labels.
+    rule: which votes count in `training`; the other splits have majority labels.
     expressions: the first K of FERPLUS_8; faces labelled with others are left out.
     Raises DatasetError when the votes are missing or a row is damaged.
     """
     table = read_table(root, split, with_votes=True)
     if table.votes is None:
         raise DatasetError(f"{root}: expected FERPlus votes, found none")
-    shares = targets_by_rule(table.votes, rule if split in ("training", "all") else majority)
+    shares = targets_by_rule(table.votes, rule if split == "training" else majority)
     known = shares.any(axis=1) & (shares.argmax(axis=1) < len(expressions))
     kept = np.flatnonzero(known & ~np.isin(table.row, UNSURE_ROWS))
     kept_table = replace(

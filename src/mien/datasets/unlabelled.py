@@ -4,21 +4,19 @@ LFW: Huang et al., "Labeled Faces in the Wild", 2007: news photographs, several 
 (deep-funneled), here as a parquet file with the face boxes that a detector found.
 """
 
-import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mien.datasets.sample import Dataset, Sample
 from mien.errors import DatasetError, MissingExtraError, MissingSplitError
 from mien.images import SUFFIXES, read_image
-from mien.preprocessing import ImageArray, Preprocessing, crop_face
+from mien.preprocessing import Preprocessing, crop_face
 
 NO_LABEL = -1
 LFW_CROP = Preprocessing(size_px=96, channels=1)
-"""LFW's faces as they are read: grey, no margin around the box, larger than any network's input here."""
+"""LFW's faces as they are read: grey, no margin around the box, about as large as they are."""
 
 
 class Faces(Dataset):
@@ -52,8 +50,7 @@ class Lfw(Dataset):
 
     def sample(self, index: int) -> Sample:
         """The sample at a position from 0 to len - 1: a grey crop of 96 x 96 pixels."""
-        with Image.open(io.BytesIO(self._encoded[index])) as picture:
-            image: ImageArray = np.asarray(picture.convert("RGB"))
+        image = read_image(self._encoded[index], name=self._files[index])
         return Sample(crop_face(image, self._boxes[index].tolist(), LFW_CROP), NO_LABEL, self._files[index])
 
 
@@ -80,11 +77,16 @@ def read_lfw(root: Path, split: str) -> Lfw:
         table = parquet.read_table(root, columns=["file", "image", "boxes_xyxy"])
     except (pyarrow.ArrowException, OSError) as error:
         raise DatasetError(f"{root}: expected lfw.parquet: {str(error).splitlines()[0]}") from error
-    boxes = np.array([_main_box(each) for each in table["boxes_xyxy"].to_pylist()])
-    return Lfw(table["file"].to_pylist(), table["image"].to_pylist(), boxes)
+    files, boxes = table["file"].to_pylist(), table["boxes_xyxy"].to_pylist()
+    main = np.array([_main_box(found, f"{root}: {file}") for file, found in zip(files, boxes, strict=True)])
+    return Lfw(files, table["image"].to_pylist(), main)
 
 
-def _main_box(boxes: list[list[float]]) -> list[float]:
+def _main_box(boxes: list[list[float]], source: str) -> list[float]:
+    boxes = [box for box in boxes if len(box) == 4 and box[0] < box[2] and box[1] < box[3]]
+    if not boxes:
+        raise DatasetError(f"{source}: expected a face box x0, y0, x1, y1, found none")
+
     def size(box: list[float]) -> tuple[bool, float]:
         x0, y0, x1, y1 = box
         return x0 < 125 < x1 and y0 < 125 < y1, (x1 - x0) * (y1 - y0)

@@ -89,7 +89,7 @@ class Bottleneck(nn.Module):
 
 
 class FerMobileNetV3(Classifier):
-    """The improved MobileNetV3: faces (B, C, S, S) to features (B, 640) to logits (B, K).
+    """The improved MobileNetV3: faces (B, C, S, S) to features (B, 640), (B, 1280) for `large`, to logits (B, K).
 
     arm: `published`, or another arm of the ablation (`ATTENTION`). resolution: `published` for 224 px;
     `no-stride-in-row-2` and `no-stride-in-stem` double the size of all maps after these places.

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from mien.clustering import NEIGHBOURS, THRESHOLD, Guidance
+from mien.datasets import same_faces
 from mien.datasets.splits import parse_split
 from mien.errors import ExperimentError
 
@@ -25,6 +27,17 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Fill = Literal["mean", "black", "noise"]
 T = TypeVar("T")
+
+
+def overlap(training: str, selection: str) -> bool:
+    """Whether two splits of a data set may share images."""
+    if selection == "none" or training == f"{selection}-training":
+        return False
+    made = parse_split(training)
+    if parse_split(selection) or (made and made.base == "all"):
+        return True
+    learned = made.base if made else training
+    return "all" in (learned, selection) or learned == selection
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -57,14 +70,10 @@ class DataOptions:
             raise ValueError("folds must be 0, for none, or at least 2")
         if self.folds and splits != (DataOptions.training_split, DataOptions.selection_split):
             raise ValueError("folds take the place of training_split and selection_split; leave these out")
-        made = [parse_split(split) for split in splits]
-        apart = splits[1] == "none" or splits[0] == f"{splits[1]}-training"
-        of_training = made[0] is not None and made[0].base == "training"
-        apart = apart or (of_training and made[1] is None and splits[1] not in ("training", "all"))
-        if any(made) and not apart:
+        if not self.folds and overlap(*splits):
             raise ValueError(
                 f"selection_split {splits[1]!r} may hold images of training_split {splits[0]!r}; expected a split and "
-                "the same name with -training, or 'none'"
+                "the same name with -training, an official split apart from it, or 'none'"
             )
         return self
 
@@ -209,17 +218,17 @@ class JointOptions:
     """Weight of a face that was labelled so, against 1 of the others, in the softmax loss."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
     """Guided rank-order clusters; seeded k-means (clustering.py); or the network's own answers where it is sure."""
-    neighbours: Count = 10
+    neighbours: Count = NEIGHBOURS
     """Length of the neighbour lists of rank-order clustering."""
-    threshold: Positive = 0.3
+    threshold: Positive = THRESHOLD
     """Largest rank-order distance of faces in one cluster."""
-    fewest_labelled: Count = 3
+    fewest_labelled: Count = Guidance.fewest_labelled
     """Labelled members a cluster needs to be named after them."""
-    purity: Share = 0.8
+    purity: Share = Guidance.purity
     """Share of its labelled members that must agree."""
-    similarity: Annotated[float, Field(ge=-1, le=1)] = 0.6
+    similarity: Annotated[float, Field(ge=-1, le=1)] = Guidance.similarity
     """Cosine to the nearest class centre that a cluster needs otherwise."""
-    margin: NotNegative = 0.1
+    margin: NotNegative = Guidance.margin
     """How much nearer than the second class centre it must be."""
     kept_share: Share = 0.2
     """Share of the faces nearest to each centre that seeded k-means keeps."""
@@ -227,6 +236,21 @@ class JointOptions:
     """Probability from which the network's own answer is taken."""
     cap: Annotated[int, Field(ge=0)] = 0
     """Most new faces of a class; 0 for as many as the largest labelled class has."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "JointOptions":
+        for labelling, names in LABELLING_OPTIONS.items():
+            for name in names if labelling != self.labelling else ():
+                if getattr(self, name) != getattr(JointOptions, name):
+                    raise ValueError(f"{name} does nothing with labelling {self.labelling!r}, only with {labelling!r}")
+        return self
+
+
+LABELLING_OPTIONS = {
+    "rank-order": ("neighbours", "threshold", "fewest_labelled", "purity", "similarity", "margin"),
+    "seeded-k-means": ("kept_share",),
+    "confidence": ("confidence",),
+}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -258,6 +282,13 @@ class Experiment:
             )
         if self.joint and self.data.folds:
             raise ValueError("joint rounds and folds do not go together")
+        if self.joint and same_faces(self.joint.unlabelled, self.data.dataset):
+            rest = f"{self.data.training_split}-rest"
+            if (self.joint.unlabelled, self.joint.unlabelled_split) != (self.data.dataset, rest):
+                raise ValueError(
+                    f"joint.unlabelled_split: expected {rest!r} of {self.data.dataset}, or another data set: "
+                    "other parts hold faces that are learned from or measured"
+                )
         if self.schedule.shape == "plateau" and (self.data.folds or self.data.selection_split == "none"):
             raise ValueError("schedule.shape 'plateau' needs a selection_split")
         return self

@@ -56,8 +56,14 @@ class Training:
     """The state of one training: network, method, optimizer, average, and where it stands."""
 
     def __init__(
-        self, experiment: Experiment, training: Dataset, selection: Dataset | None, device: torch.device
+        self,
+        experiment: Experiment,
+        training: Dataset,
+        selection: Dataset | None,
+        device: torch.device,
+        initial: str = "",
     ) -> None:
+        """initial: weights to start from instead of the experiment's."""
         if selection is not None and training.expressions != selection.expressions:
             raise DatasetError(
                 f"training and selection split have different classes: "
@@ -75,8 +81,8 @@ class Training:
         torch.manual_seed(derive_seed(experiment.seed, "weights"))
         options = experiment.network
         self.network = build_network(options.name, len(self.expressions), data.channels, options.options).to(device)
-        if options.weights:
-            load_initial_weights(self.network, options.weights, self.expressions, self.preprocessing)
+        if weights := initial or options.weights:
+            load_initial_weights(self.network, weights, self.expressions, self.preprocessing)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPU
         source = BatchSource(*as_faces(training, self.preprocessing), experiment, device, training)
         self.method = method_class(experiment.method.name)(source, self.network, experiment.method.options)
@@ -212,6 +218,7 @@ def train(
     out: Path,
     resume: bool = False,
     device: str | None = None,
+    initial: str = "",
 ) -> TrainingResult:
     """Train an experiment; checkpoints, log and curves go into the folder `out`.
 
@@ -219,10 +226,11 @@ def train(
     resume: go on from the last checkpoint in `out`, with the result of an undisturbed training, bit for bit
     on one machine. Without it, a folder that already holds a training is refused.
     device: a torch device; by default the GPU where there is one.
+    initial: weights to start from instead of the experiment's.
     """
     keep_freed_memory()
     torch.backends.cudnn.deterministic = True
-    state = Training(experiment, training, selection, find_device(device))
+    state = Training(experiment, training, selection, find_device(device), initial)
     last = out / LAST
     if resume and last.exists():
         state.resume(load_checkpoint(last), str(last))

@@ -24,26 +24,36 @@ class CentreLoss(nn.Module):
 
     Wen et al., "A Discriminative Feature Learning Approach for Deep Face Recognition", ECCV 2016,
     https://doi.org/10.1007/978-3-319-46478-7_31: after each batch, centre c_j moves by
-    rate * sum(x_i - c_j) / (1 + n_j) over the n_j features of its class. Centres start at 0 (chosen); the mean over the
-    batch is taken, as of the softmax loss.
+    rate * sum(x_i - c_j) / (1 + n_j) over the n_j features of its class. Centres start at the mean of the first
+    features of their class (chosen); the mean over the batch is taken, as of the softmax loss.
     """
 
     centres: Tensor
+    started: Tensor
 
     def __init__(self, classes: int, width: int, rate: float) -> None:
         super().__init__()
         self.rate = rate
         self.register_buffer("centres", torch.zeros(classes, width))
+        self.register_buffer("started", torch.zeros(classes))
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """Features (B, D) and labels int64 (B,) to a scalar, with the centres as they were before this batch."""
-        distances = features.float() - self.centres[labels]
+        features = features.float()
+        counts = torch.bincount(labels, minlength=len(self.centres))
+        with torch.no_grad():
+            means = self._sums(features, labels) / counts.clamp(min=1).unsqueeze(1)
+            new = (self.started == 0) & (counts > 0)
+            self.centres[new], self.started[new] = means[new], 1.0
+        distances = features - self.centres[labels]
         loss: Tensor = distances.square().sum(dim=1).mean() / 2
         with torch.no_grad():
-            sums = torch.zeros_like(self.centres).index_add_(0, labels, distances.detach())
-            counts = torch.bincount(labels, minlength=len(self.centres)).unsqueeze(1)
-            self.centres += self.rate * sums / (1 + counts)
+            self.centres += self.rate * self._sums(distances, labels) / (1 + counts.unsqueeze(1))
         return loss
+
+    def _sums(self, values: Tensor, labels: Tensor) -> Tensor:
+        """Sums (K, D) of values (B, D) by label."""
+        return torch.zeros_like(self.centres).index_add_(0, labels, values.detach())
 
 
 def noisy_logit_loss(logits: Tensor, labels: Tensor) -> Tensor:

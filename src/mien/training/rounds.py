@@ -4,6 +4,7 @@ A reconstruction (models/ac_net.py says of which paper, clustering.py how faces 
 the one loop in a folder of its own, so that it resumes inside rounds and between them.
 """
 
+import hashlib
 import json
 import os
 import sys
@@ -24,17 +25,19 @@ from mien.clustering import (
     label_clusters,
     nearest_neighbours,
     rank_order_clusters,
+    require_neighbours,
     seeded_k_means,
 )
-from mien.contact_sheet import MOST, contact_sheet
+from mien.contact_sheet import write_sheets
 from mien.datasets import Dataset, as_faces
 from mien.datasets.joined import Joined
-from mien.errors import DatasetError, ImageError
+from mien.errors import CheckpointError, DatasetError, ImageError
 from mien.preprocessing import ImageArray, Preprocessing, whole_image_face
 from mien.scorer import softmax
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import Experiment, JointOptions
 from mien.training.loop import BEST, LAST, TrainingResult, train
+from mien.training.machine import find_device
 from mien.training.torch_scorer import TorchScorer, deployable_network
 
 LABELS, SUMMARY = "labels.npz", "round.json"
@@ -50,6 +53,10 @@ class Unlabelled:
     """(M,) positions in the data set."""
     skipped: list[str]
     """Why others could not be read."""
+
+    def digest(self) -> str:
+        """The same for the same faces in the same places."""
+        return hashlib.sha256(self.indices.tobytes() + self.faces.tobytes()).hexdigest()
 
 
 def train_rounds(
@@ -74,11 +81,14 @@ def train_rounds(
     for line in found.skipped:
         print(f"mien: skipped {line}", file=sys.stderr)
     print(f"{len(labelled)} labelled faces, {len(found.indices)} unlabelled", file=sys.stderr, flush=True)
+    if joint.labelling == "rank-order":
+        require_neighbours(len(labelled) + len(found.indices), joint.neighbours)
     folder = out / "round-0"
-    result = train(experiment, labelled, selection, folder, resume and (folder / LAST).exists(), device)
+    alone = replace(experiment, joint=None)
+    result = train(alone, labelled, selection, folder, resume and (folder / LAST).exists(), device)
     for number in range(1, joint.rounds + 1):
         folder, before = out / f"round-{number}", folder
-        labels = _label(experiment, joint, labelled, found, before, folder)
+        labels = _label(experiment, joint, labelled, found, before, folder, resume, device)
         new = np.flatnonzero(labels >= 0)
         joined = Joined(labelled, unlabelled, found.indices[new], labels[new], joint.weight)
         schedule = replace(
@@ -89,9 +99,9 @@ def train_rounds(
             progressive_size_px=(),
             progressive_epochs=0.0,
         )
-        network = replace(experiment.network, weights=str(before / BEST))
-        step = replace(experiment, schedule=schedule, network=network, seed=experiment.seed + number)
-        result = train(step, joined, selection, folder, resume and (folder / LAST).exists(), device)
+        tuning = replace(experiment, schedule=schedule, seed=experiment.seed + number)
+        resumed = resume and (folder / LAST).exists()
+        result = train(tuning, joined, selection, folder, resumed, device, str(before / BEST))
     return result
 
 
@@ -110,15 +120,21 @@ def read_unlabelled(dataset: Dataset, preprocessing: Preprocessing) -> Unlabelle
 
 
 def _label(
-    experiment: Experiment, joint: JointOptions, labelled: Dataset, found: Unlabelled, before: Path, folder: Path
+    experiment: Experiment,
+    joint: JointOptions,
+    labelled: Dataset,
+    found: Unlabelled,
+    before: Path,
+    folder: Path,
+    resume: bool,
+    device: str | None,
 ) -> Indices:
     """The label (M,) of each unlabelled face, -1 for none; from the folder, if an interrupted round left it there."""
-    if (folder / LABELS).exists():
-        with np.load(folder / LABELS) as kept:
-            labels: Indices = kept["labels"]
-            return labels
+    if resume and (folder / LABELS).exists():
+        return _read_labels(folder / LABELS, found)
     checkpoint = load_checkpoint(before / BEST)
-    scorer = TorchScorer(deployable_network(checkpoint), Preprocessing.from_dict(checkpoint.facts["preprocessing"]))
+    network = deployable_network(checkpoint).to(find_device(device))
+    scorer = TorchScorer(network, Preprocessing.from_dict(checkpoint.facts["preprocessing"]))
     own_faces, own_labels = as_faces(labelled, scorer.preprocessing)
     logits, features = scorer.logits_and_features(np.concatenate((own_faces, found.faces)))
     given = np.concatenate((own_labels, np.full(len(found.faces), -1)))
@@ -127,15 +143,21 @@ def _label(
     folder.mkdir(parents=True, exist_ok=True)
     summary = _summarise(labelled.expressions, labels, labelling, before, found)
     print("\n".join(_tell(folder.name, summary)), file=sys.stderr, flush=True)
-    for index, name in enumerate(labelled.expressions):
-        order = np.flatnonzero(labels == index)
-        order = order[np.argsort(-similarity[order], kind="stable")][:MOST]
-        captions = [f"{similarity[each]:.2f}" for each in order]
-        contact_sheet([found.faces[each] for each in order], captions).save(folder / f"{name}.png")
-    (folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)
+    temporary = folder / f"{SUMMARY}.part"
+    temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / SUMMARY)
     temporary = folder / f"part-{LABELS}"
-    np.savez(temporary, labels=labels, similarity=similarity, indices=found.indices)
+    np.savez(temporary, labels=labels, similarity=similarity, indices=found.indices, faces=found.digest())
     os.replace(temporary, folder / LABELS)
+    return labels
+
+
+def _read_labels(file: Path, found: Unlabelled) -> Indices:
+    with np.load(file) as kept:
+        labels: Indices = kept["labels"]
+        if str(kept["faces"]) != found.digest():
+            raise CheckpointError(f"{file}: expected the unlabelled faces that it was made from, found others")
     return labels
 
 
@@ -156,17 +178,27 @@ def propose(
         clusters = rank_order_clusters(neighbours, joint.threshold)
         return label_clusters(embeddings, clusters, labels, classes, guidance)
     if joint.labelling == "seeded-k-means":
-        return seeded_k_means(embeddings, labels, classes, joint.kept_share)
+        found = seeded_k_means(embeddings, labels, classes, joint.kept_share)
+        return _capped(found, labels, joint.cap)
     sure = (labels < 0) & (probabilities.max(axis=1) >= joint.confidence)
-    proposed = np.where(sure, probabilities.argmax(axis=1), -1)
-    largest = int(np.bincount(labels[labels >= 0]).max())
-    kept = keep_most_similar(proposed, probabilities.max(axis=1), joint.cap or largest)
+    answers = np.where(sure, probabilities.argmax(axis=1), labels)
+    nearness = np.where(answers >= 0, probabilities.max(axis=1), 0).astype(np.float32)
     reasons = {
-        "named, the network is sure": int((kept >= 0).sum()),
+        "named, the network is sure": int(sure.sum()),
         "discarded, it is not": int(((labels < 0) & ~sure).sum()),
-        "discarded, class is full": int((sure & (kept < 0)).sum()),
     }
-    return Labelling(np.where(labels >= 0, labels, kept), probabilities.max(axis=1), reasons)
+    return _capped(Labelling(answers, nearness, reasons), labels, joint.cap)
+
+
+def _capped(found: Labelling, given: Indices, cap: int) -> Labelling:
+    """The nearest new faces of each class, `cap` at most; 0 for as many as the largest labelled class has."""
+    proposed = np.where(given >= 0, -1, found.labels)
+    largest = int(np.bincount(given[given >= 0]).max())
+    kept = keep_most_similar(proposed, found.similarity, cap or largest)
+    full = int(((proposed >= 0) & (kept < 0)).sum())
+    named, *others = found.reasons.items()
+    reasons = {named[0]: named[1] - full, **dict(others), "discarded, class is full": full}
+    return Labelling(np.where(given >= 0, given, kept), found.similarity, reasons)
 
 
 def _summarise(

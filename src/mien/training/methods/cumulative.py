@@ -92,6 +92,8 @@ class Cumulative(Standard):
     def check(cls, network: Classifier, experiment: Experiment) -> None:
         if not isinstance(network, RlrCnetDual):
             raise ExperimentError("method cumulative: expected a network with two branches, rlr-cnet-dual")
+        if experiment.joint:
+            raise ExperimentError("method cumulative: expected an experiment without joint rounds")
         if (size := experiment.schedule.batch_size) % 2:
             raise ExperimentError(f"method cumulative: batch_size must be even, half for each sampler, not {size}")
 

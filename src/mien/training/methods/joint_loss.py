@@ -55,10 +55,11 @@ class JointLoss(Standard):
         return loss + self.options.centre_weight * centre
 
     def state_dict(self) -> dict[str, Tensor]:
-        centres = {"centres": self.centre_loss.centres} if self.centre_loss else {}
+        centres = self.centre_loss.state_dict() if self.centre_loss else {}
         return {**super().state_dict(), **centres}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        own = self.centre_loss.state_dict().keys() if self.centre_loss else ()
         if self.centre_loss:
-            self.centre_loss.centres.copy_(state["centres"])
-        super().load_state_dict({name: tensor for name, tensor in state.items() if name != "centres"})
+            self.centre_loss.load_state_dict({name: state[name] for name in own})
+        super().load_state_dict({name: tensor for name, tensor in state.items() if name not in own})

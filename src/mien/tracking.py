@@ -1,0 +1,139 @@
+"""The same faces over time: which face of a frame is which person's, and scores smoothed over seconds.
+
+Faces are matched greedily to where each person should be by now (constant velocity), by the overlap of boxes, as in
+SORT (Bewley et al., ICIP 2016, https://arxiv.org/abs/1602.00763) without its filter. All functions are pure: a new
+state comes from an old one.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mien.results import Face
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class TrackingOptions:
+    """How persons are told apart and scores are smoothed."""
+
+    memory_s: float = 1.0
+    """Seconds a person may be out of sight and keep the number."""
+    overlap: float = 0.2
+    """Smallest intersection over union of a face with where the person should be."""
+    half_life_s: float = 0.3
+    """Seconds after which a score counts half; 0 for no smoothing."""
+
+    def __post_init__(self) -> None:
+        for name in ("memory_s", "half_life_s"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+        if not 0 < self.overlap < 1:
+            raise ValueError(f"overlap must lie between 0 and 1, not {self.overlap}")
+
+
+@dataclass(frozen=True)
+class TrackedFace:
+    """A face of one frame and whose it is."""
+
+    person: int
+    """Number of the person, counted from 1 in the order of appearance."""
+    face: Face
+    """The face as recognised in this frame, with its raw scores."""
+    scores: Mapping[str, float]
+    """Smoothed scores; they sum to 1."""
+
+    @property
+    def expression(self) -> str:
+        """The expression with the highest smoothed score."""
+        return max(self.scores, key=lambda name: self.scores[name])
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is remembered of a person."""
+
+    number: int
+    box_xyxy: Box
+    """Where the face was last seen."""
+    velocity: Box
+    """How fast the box's sides move, in pixels a second."""
+    seen_s: float
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class People:
+    """Everybody who was seen lately, and how many there were in all."""
+
+    persons: tuple[Person, ...] = ()
+    count: int = 0
+
+
+def follow(
+    people: People, faces: Sequence[Face], time_s: float, options: TrackingOptions
+) -> tuple[People, list[TrackedFace]]:
+    """Take up the faces of the next frame; the new state, and the faces with their persons, in the order of `faces`.
+
+    time_s: the frame's time, later than that of the frame before.
+    """
+    known = [person for person in people.persons if time_s - person.seen_s <= options.memory_s]
+    pairs = sorted(
+        (
+            (overlap, -person.number, place, index)
+            for place, person in enumerate(known)
+            for index, face in enumerate(faces)
+            if (overlap := intersection_over_union(predicted_box(person, time_s), face.box_xyxy)) >= options.overlap
+        ),
+        reverse=True,
+    )
+    person_of: dict[int, Person] = {}
+    taken: set[int] = set()
+    for _, _, place, index in pairs:
+        if place not in taken and index not in person_of:
+            taken.add(place)
+            person_of[index] = _seen_again(known[place], faces[index], time_s, options)
+    count = people.count
+    for index, face in enumerate(faces):
+        if index not in person_of:
+            count += 1
+            person_of[index] = Person(count, face.box_xyxy, (0.0, 0.0, 0.0, 0.0), time_s, face.scores)
+    tracked = [TrackedFace(person_of[i].number, face, person_of[i].scores) for i, face in enumerate(faces)]
+    absent = [person for place, person in enumerate(known) if place not in taken]
+    return People((*person_of.values(), *absent), count), tracked
+
+
+def predicted_box(person: Person, time_s: float) -> Box:
+    """Where a person's face should be at a time, by its velocity."""
+    passed = time_s - person.seen_s
+    x0, y0, x1, y1 = (side + speed * passed for side, speed in zip(person.box_xyxy, person.velocity, strict=True))
+    return (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
+
+
+def _seen_again(person: Person, face: Face, time_s: float, options: TrackingOptions) -> Person:
+    passed = time_s - person.seen_s
+    velocity = person.velocity
+    if passed > 0:
+        newest = [(now - then) / passed for now, then in zip(face.box_xyxy, person.box_xyxy, strict=True)]
+        x0, y0, x1, y1 = ((old + new) / 2 for old, new in zip(person.velocity, newest, strict=True))
+        velocity = (x0, y0, x1, y1)
+    scores = smooth(person.scores, face.scores, passed, options.half_life_s)
+    return replace(person, box_xyxy=face.box_xyxy, velocity=velocity, seen_s=time_s, scores=scores)
+
+
+def smooth(
+    before: Mapping[str, float], now: Mapping[str, float], passed_s: float, half_life_s: float
+) -> dict[str, float]:
+    """Exponential smoothing: what was counts half after each half-life."""
+    kept = math.pow(0.5, passed_s / half_life_s) if half_life_s > 0 else 0.0
+    return {name: kept * before[name] + (1 - kept) * score for name, score in now.items()}
+
+
+def intersection_over_union(first: Box, second: Box) -> float:
+    """The area that two boxes share, over that which they cover together."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    shared = max(0.0, width) * max(0.0, height)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
+    return shared / (areas - shared)

@@ -1,0 +1,98 @@
+import pytest
+
+from mien.results import Face
+from mien.tracking import (
+    People,
+    TrackedFace,
+    TrackingOptions,
+    follow,
+    intersection_over_union,
+    smooth,
+)
+
+OPTIONS = TrackingOptions()
+FRAME_S = 1 / 25
+
+
+def face(x: float, y: float = 100.0, size: float = 40.0, happiness: float = 0.5) -> Face:
+    return Face((x, y, x + size, y + size), 0.9, {"happiness": happiness, "neutral": 1 - happiness})
+
+
+def walk(frames: list[list[Face]], options: TrackingOptions = OPTIONS) -> list[list[TrackedFace]]:
+    people, found = People(), []
+    for index, faces in enumerate(frames):
+        people, tracked = follow(people, faces, index * FRAME_S, options)
+        found.append(tracked)
+    return found
+
+
+def numbers(frames: list[list[TrackedFace]]) -> list[list[int]]:
+    return [[tracked.person for tracked in frame] for frame in frames]
+
+
+def test_a_moving_face_keeps_its_number() -> None:
+    assert set(map(tuple, numbers(walk([[face(4.0 * index)] for index in range(60)])))) == {(1,)}
+
+
+def test_two_faces_are_numbered_in_their_order_and_whatever_order_they_come_in() -> None:
+    left, right = face(0), face(200)
+    assert numbers(walk([[left, right], [right, left], [left, right]])) == [[1, 2], [2, 1], [1, 2]]
+
+
+def test_two_people_who_cross_keep_their_numbers() -> None:
+    frames = [[face(5.0 * index), face(300 - 5.0 * index, y=106)] for index in range(61)]
+    assert numbers(walk(frames)) == [[1, 2]] * 61
+
+
+def test_hidden_behind_another_while_crossing() -> None:
+    """From frame 26 to 34 only the one in front is found."""
+    frames = [[face(5.0 * index), face(300 - 5.0 * index, y=106)] for index in range(61)]
+    for index in range(26, 35):
+        frames[index] = frames[index][:1]
+    found = numbers(walk(frames))
+    assert all(each == [1] for each in found[26:35])
+    assert found[35:] == [[1, 2]] * 26
+
+
+def test_a_short_loss_keeps_the_number_and_a_long_one_does_not() -> None:
+    for lost, expected in ((20, 1), (30, 2)):  # 0.84 and 1.24 seconds from face to face
+        frames = [[face(50)]] * 5 + [[]] * lost + [[face(50)]]
+        assert numbers(walk(frames))[-1] == [expected]
+
+
+def test_somebody_who_leaves_and_somebody_else_who_comes() -> None:
+    frames = [[face(50)]] * 5 + [[]] * 5 + [[face(300)]] * 5
+    assert numbers(walk(frames))[-1] == [2]
+
+
+def test_a_face_that_grows_is_followed() -> None:
+    frames = [[face(100 - 1.5 * index, 100 - 1.5 * index, 40 + 3.0 * index)] for index in range(40)]
+    assert set(map(tuple, numbers(walk(frames)))) == {(1,)}
+
+
+def test_smoothing_worked_by_hand() -> None:
+    before, now = {"a": 1.0, "b": 0.0}, {"a": 0.2, "b": 0.8}
+    assert smooth(before, now, 0.3, 0.3) == pytest.approx({"a": 0.6, "b": 0.4})
+    assert smooth(before, now, 0.6, 0.3) == pytest.approx({"a": 0.25 + 0.75 * 0.2, "b": 0.6})
+    assert smooth(before, now, 0.1, 0) == now
+
+
+def test_a_flicker_of_one_frame_does_not_change_the_expression() -> None:
+    frames = [[face(50, happiness=0.9)]] * 10 + [[face(50, happiness=0.1)]] + [[face(50, happiness=0.9)]] * 3
+    found = walk(frames)
+    assert [each[0].expression for each in found] == ["happiness"] * 14
+    assert found[10][0].face.expression == "neutral"  # raw scores are kept
+    assert sum(found[10][0].scores.values()) == pytest.approx(1)
+    lasting = [[face(50, happiness=0.9)]] * 10 + [[face(50, happiness=0.1)]] * 20
+    assert walk(lasting)[-1][0].expression == "neutral"
+
+
+def test_overlap_worked_by_hand() -> None:
+    assert intersection_over_union((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
+    assert intersection_over_union((0, 0, 10, 10), (20, 0, 30, 10)) == 0
+
+
+@pytest.mark.parametrize("wrong", [{"memory_s": -1}, {"half_life_s": float("nan")}, {"overlap": 0}])
+def test_impossible_options(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        TrackingOptions(**wrong)
