@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mien.training.augmentation import augment
-from mien.training.config import AugmentationOptions
+from mien.training.options import AugmentationOptions
 
 
 def changed(options: AugmentationOptions, images: torch.Tensor, size_px: int = 48) -> torch.Tensor:

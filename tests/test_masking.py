@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from mien.training.batches import BatchSource
-from mien.training.config import AugmentationOptions, experiment_from_dict
+from mien.training.config import experiment_from_dict
 from mien.training.masking import erase, mask
+from mien.training.options import AugmentationOptions
 
 FACES = 400
 

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from mien.errors import ExperimentError
-from mien.training.config import ScheduleOptions, experiment_from_dict
+from mien.training.config import experiment_from_dict
 from mien.training.optimization import WeightAverage, learning_rate
+from mien.training.options import ScheduleOptions
 
 
 def test_learning_rates_worked_by_hand() -> None:

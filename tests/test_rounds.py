@@ -20,9 +20,10 @@ from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.scorer import OnnxScorer
 from mien.training import config
 from mien.training.checkpoint import load_checkpoint
-from mien.training.config import Experiment, JointOptions, experiment_from_dict
+from mien.training.config import Experiment, experiment_from_dict
 from mien.training.loop import Training
 from mien.training.methods.standard import Standard
+from mien.training.options import JointOptions
 from mien.training.rounds import propose, train_rounds
 
 NAMES = ("happiness", "sadness", "neutral")

@@ -195,7 +195,7 @@ def test_devices_are_checked() -> None:
             r"none: expected a checkpoint or a packaged network .rlr",
         ),
         ({"augmentation": {"masks": [3, 2]}}, "masks: the first value .3. must not exceed the second"),
-        ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, standard"),
+        ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, joint-loss, standard"),
     ],
 )
 def test_wrong_options_are_named_before_data_is_read(changes: dict[str, object], message: str) -> None:

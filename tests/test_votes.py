@@ -14,9 +14,10 @@ from mien.errors import DatasetError, ExperimentError
 from mien.expressions import FERPLUS_8
 from mien.models import build_network
 from mien.models.rlr_cnet import RlrCnetDual
-from mien.training.config import AugmentationOptions, experiment_from_dict
+from mien.training.config import experiment_from_dict
 from mien.training.loop import Training
 from mien.training.methods.standard import Standard
+from mien.training.options import AugmentationOptions
 from mien.training.votes import VoteHead
 
 VOTES = np.array([[6, 2, 0, 0, 0, 0, 0, 0, 2, 0], [0, 0, 0, 0, 0, 0, 0, 0, 3, 7]], np.int8)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mien.training.config import AugmentationOptions
 from mien.training.masking import erase, mask, uniform
+from mien.training.options import AugmentationOptions
 
 
 def augment(images: Tensor, options: AugmentationOptions, size_px: int, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from mien.training.config import AugmentationOptions, Fill
+from mien.training.options import AugmentationOptions, Fill
 
 RATIO = 0.3
 """Height / width lies between this and its inverse (Zhong et al., 2020), log-uniform as torchvision draws it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mien.training.config import OptimizerOptions, ScheduleOptions
+from mien.training.options import OptimizerOptions, ScheduleOptions
 
 ONE_CYCLE_START = 1 / 25
 """Share of the highest learning rate at which one-cycle starts (Smith, 2018, as commonly implemented)."""

@@ -35,9 +35,10 @@ from mien.errors import CheckpointError, DatasetError, ImageError
 from mien.preprocessing import ImageArray, Preprocessing, whole_image_face
 from mien.scorer import softmax
 from mien.training.checkpoint import load_checkpoint
-from mien.training.config import Experiment, JointOptions
+from mien.training.config import Experiment
 from mien.training.loop import BEST, LAST, TrainingResult, train
 from mien.training.machine import find_device
+from mien.training.options import JointOptions
 from mien.training.torch_scorer import TorchScorer, deployable_network
 
 LABELS, SUMMARY = "labels.npz", "round.json"

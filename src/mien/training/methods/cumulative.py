@@ -19,8 +19,9 @@ from mien.errors import ExperimentError
 from mien.models import Classifier
 from mien.models.rlr_cnet import RlrCnetDual
 from mien.training.batches import Batch
-from mien.training.config import STRICT, Experiment, validated
+from mien.training.config import Experiment, validated
 from mien.training.methods.standard import Standard, StandardOptions
+from mien.training.options import STRICT
 from mien.training.samplers import reversed_order
 
 

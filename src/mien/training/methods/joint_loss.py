@@ -13,9 +13,10 @@ from torch import Tensor
 
 from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource
-from mien.training.config import STRICT, NotNegative, validated
+from mien.training.config import validated
 from mien.training.losses import CentreLoss, noisy_logit_loss
 from mien.training.methods.standard import Standard, StandardOptions
+from mien.training.options import STRICT, NotNegative
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource
-from mien.training.config import STRICT, validated
+from mien.training.config import validated
 from mien.training.losses import multi_label_losses
 from mien.training.methods.method import Method
+from mien.training.options import STRICT
 from mien.training.votes import VoteHead
 
 
