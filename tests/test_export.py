@@ -10,7 +10,7 @@ import mien
 from mien.cli import app
 from mien.datasets import as_faces, open_dataset
 from mien.errors import CheckpointError, ModelError
-from mien.export import AGREEMENT, drawn_faces, enter_into_manifest, export_checkpoint, read_manifest
+from mien.export import drawn_faces, enter_into_manifest, export_checkpoint, read_manifest
 from mien.expressions import BASIC_7
 from mien.models import build_network
 from mien.precision import to_half_weights, to_int8
@@ -83,8 +83,8 @@ def test_smaller_files_answer_like_the_packaged_network(tmp_path: Path) -> None:
         assert scorer.card.name == "rlr-cnet"
         assert scorer.card.model_bytes < size * len(encoded)
         scores = scorer(faces)
-        assert (scores.argmax(axis=1) == expected.argmax(axis=1)).mean() > (0.99 if name == "half" else AGREEMENT)
-        assert np.abs(scores - expected).max() < (0.01 if name == "half" else 0.5)
+        assert (scores.argmax(axis=1) == expected.argmax(axis=1)).mean() > (0.99 if name == "half" else 0.9)
+        assert np.abs(scores - expected).max() < (0.01 if name == "half" else 0.35)
 
 
 def test_int8_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
