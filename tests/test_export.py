@@ -17,8 +17,9 @@ from mien.precision import to_half_weights, to_int8
 from mien.preprocessing import Preprocessing, to_network_input
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mien.training.deployment import deployable_network
 from mien.training.initial_weights import load_initial_weights
-from mien.training.torch_scorer import TorchScorer, deployable_network
+from mien.training.torch_scorer import TorchScorer
 from mien.weights import ModelCard, read_model
 
 
@@ -122,7 +123,7 @@ def test_manifest_keeps_other_entries(tmp_path: Path) -> None:
     for name, classes in (("first", ("a", "b")), ("second", ("a", "c")), ("first", ("a", "d"))):
         card = ModelCard(name, classes, Preprocessing(), "drawn", 1, 2, {}, "none", "none")
         manifest = read_manifest(tmp_path / "manifest.json", name)
-        enter_into_manifest(manifest, tmp_path / f"{name}.onnx", name.encode(), card)
+        enter_into_manifest(manifest, tmp_path / f"{name}.onnx", name.encode(), card.to_dict())
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["default"] == "first"
     assert {name: entry["expressions"][1] for name, entry in manifest["models"].items()} == {

@@ -18,10 +18,11 @@ from mien.training import config
 from mien.training.batches import BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
+from mien.training.deployment import deployable_network
 from mien.training.loop import Training, check_experiment, require_same_experiment, train
 from mien.training.machine import find_device
 from mien.training.randomness import derive_seed
-from mien.training.torch_scorer import TorchScorer, deployable_network
+from mien.training.torch_scorer import TorchScorer
 
 TINY = """
 name = "tiny"
@@ -195,7 +196,7 @@ def test_devices_are_checked() -> None:
             r"none: expected a checkpoint or a packaged network .rlr",
         ),
         ({"augmentation": {"masks": [3, 2]}}, "masks: the first value .3. must not exceed the second"),
-        ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, joint-loss, standard"),
+        ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, detection, joint-loss, standard"),
     ],
 )
 def test_wrong_options_are_named_before_data_is_read(changes: dict[str, object], message: str) -> None:

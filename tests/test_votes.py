@@ -95,7 +95,7 @@ def test_the_head_learns_and_does_not_ship(method: str, network: str, kaggle: Pa
         "method/linear.weight",
         "method/linear.bias",
     }
-    shipped = state.deployable_scorer().network
+    shipped = state.deployable()
     assert sum(p.numel() for p in shipped.parameters()) == sum(p.numel() for p in plain.network.parameters())
     state.method.load_state_dict(before)
     assert all(torch.equal(before[name], tensor) for name, tensor in state.method.state_dict().items())

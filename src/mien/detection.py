@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MissingExtraError, ModelError
+from mien.face_finder import LONGEST_PX, OVERLAP, Maps, find_faces, roll_degrees, upright_box
 from mien.preprocessing import ImageArray
+from mien.session import open_session
+from mien.weights import read_model
 
 if TYPE_CHECKING:
     import cv2
@@ -150,6 +153,37 @@ class HaarDetector:
                     Detection(tuple(map(float, box)), face.score, roll_degrees=degrees)  # type: ignore[arg-type]
                 )
         return found
+
+
+class FaceFinder:
+    """Faces in any common pose, with landmarks, by a small network of mien's own (models/face_finder.py).
+
+    model: the name of a packaged detector, or the path of an ONNX file from `mien export`.
+    longest_px: larger pictures are shrunk until their longer side has so many pixels; small faces need more.
+    smallest_score: faces that the network is less sure of are left out.
+    """
+
+    def __init__(
+        self, model: str = "face-finder", longest_px: int = LONGEST_PX, smallest_score: float = 0.5, threads: int = 1
+    ) -> None:
+        if longest_px < 1:
+            raise ValueError(f"longest_px must be at least 1, not {longest_px}")
+        if not 0 < smallest_score < 1:
+            raise ValueError(f"smallest_score must lie between 0 and 1, not {smallest_score}")
+        self.longest_px, self.smallest_score = longest_px, smallest_score
+        self._session, _ = open_session(read_model(model), model, threads)
+
+    def detect(self, image: ImageArray) -> list[Detection]:
+        """Faces in an RGB image uint8 (H, W, 3), the surest first."""
+        found = find_faces(image, self._maps, self.longest_px, self.smallest_score, OVERLAP)
+        detections = []
+        for box, score, landmarks in zip(found.boxes_xyxy, found.scores, found.landmarks_xy, strict=True):
+            roll = roll_degrees(landmarks)
+            detections.append(Detection(upright_box(box, roll), float(score), landmarks, roll))
+        return detections
+
+    def _maps(self, image: ImageArray) -> Maps:
+        return [found[0] for found in self._session.run(None, {"image": image[None]})]
 
 
 DETECTORS: dict[str, Callable[[], FaceDetector]] = {

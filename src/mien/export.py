@@ -21,9 +21,10 @@ from mien.precision import Precision, to_half_weights, to_int8
 from mien.preprocessing import ImageArray, Preprocessing, to_network_input
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint, load_checkpoint
+from mien.training.deployment import deployable_network
 from mien.training.initial_weights import write_initial_weights
 from mien.training.methods import method_class
-from mien.training.torch_scorer import TorchScorer, deployable_network
+from mien.training.torch_scorer import TorchScorer
 from mien.weights import METADATA_KEY, ModelCard
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 0.05}
@@ -90,7 +91,7 @@ def export_checkpoint(
     os.replace(temporary, out)
     if initial_weights:
         write_initial_weights(checkpoint, out.with_suffix(".safetensors"))
-    enter_into_manifest(manifest, out, encoded, card)
+    enter_into_manifest(manifest, out, encoded, card.to_dict())
     return difference
 
 
@@ -134,28 +135,40 @@ def to_onnx(network: Classifier, card: ModelCard) -> bytes:
     """The network as an ONNX file: input `faces` (N, C, S, S), outputs `logits` (N, K) and `features` (N, D)."""
     values = card.preprocessing
     example = torch.zeros(2, values.channels, values.size_px, values.size_px)
+    shapes = ({0: torch.export.Dim("faces_count")},)
+    outputs = ["logits", "features"]
+    return encode(_LogitsAndFeatures(network), example, "faces", outputs, shapes, card.name, card.to_dict())
+
+
+def encode(
+    module: nn.Module, example: Tensor, given: str, outputs: list[str], shapes: Any, name: str, entry: dict[str, Any]
+) -> bytes:
+    """A module as an ONNX file with its manifest entry.
+
+    example: one input, called `given`. shapes: which of its sides may have other sizes, as torch.export takes them.
+    """
     # The exporter warns of its own deprecations, and of torchvision, which is not needed.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            _LogitsAndFeatures(network).eval(),
+            module.eval(),
             (example,),
-            input_names=["faces"],
-            output_names=["logits", "features"],
+            input_names=[given],
+            output_names=outputs,
             opset_version=OPSET,
             dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("faces_count")},),
+            dynamic_shapes=shapes,
             verbose=False,
         )
     if program is None:
-        raise ModelError(f"{card.name}: the exporter gave no program")
+        raise ModelError(f"{name}: the exporter gave no program")
     model = program.model_proto
     for described in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
         described.ClearField("metadata_props")  # torch's stack traces: a tenth of the file
         described.ClearField("doc_string")
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, json.dumps(card.to_dict())
+    metadata = model.metadata_props.add()
+    metadata.key, metadata.value = METADATA_KEY, json.dumps(entry)
     encoded: bytes = model.SerializeToString()
     return encoded
 
@@ -189,12 +202,17 @@ def read_manifest(file: Path, default: str) -> dict[str, Any]:
     return manifest
 
 
-def enter_into_manifest(manifest: dict[str, Any], onnx_file: Path, encoded: bytes, card: ModelCard) -> None:
-    """Add or replace a network's entry in a manifest, and write it beside the ONNX file, atomically."""
-    manifest["models"][card.name] = {
+def enter_into_manifest(
+    manifest: dict[str, Any], onnx_file: Path, encoded: bytes, entry: dict[str, Any], kind: str = "models"
+) -> None:
+    """Add or replace a network's entry in a manifest, and write it beside the ONNX file, atomically.
+
+    kind: `models`, or `detectors`.
+    """
+    manifest.setdefault(kind, {})[entry["name"]] = {
         "file": onnx_file.name,
         "sha256": hashlib.sha256(encoded).hexdigest(),
-        **card.to_dict(),
+        **entry,
     }
     file = onnx_file.parent / "manifest.json"
     temporary = file.with_name(file.name + ".part")

@@ -17,30 +17,31 @@ except ImportError as error:
     ) from error
 
 
-def draw_curves(history: list[dict[str, float]], title: str, file: Path) -> None:
-    """Write the curves of a training's log as a PNG."""
+def draw_curves(history: list[dict[str, float]], title: str, file: Path, selected_by: str = "accuracy") -> None:
+    """Write the curves of a training's log as a PNG: losses, and what the best epoch was selected by."""
     epochs = [row["epoch"] for row in history]
-    parts = [part for part in ("training", "selection") if f"{part}_loss" in history[0]]
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
-    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for part in parts:
-            axes.plot(epochs, [row[f"{part}_{quantity}"] for row in history], label=part)
+    for axes, quantity in zip(figure.subplots(1, 2), ("loss", selected_by), strict=True):
+        for part in ("training", "selection"):
+            if (column := f"{part}_{quantity}") in history[0]:
+                axes.plot(epochs, [row[column] for row in history], label=part)
         axes.set_xlabel("epoch")
-        axes.set_ylabel(quantity)
+        axes.set_ylabel(quantity.replace("_", " "))
         axes.grid(alpha=0.3)
-    axes.legend()
-    if "selection" in parts:
-        _mark_best(axes, history)
+        if axes.lines:
+            axes.legend()
+    if f"selection_{selected_by}" in history[0]:
+        _mark_best(axes, history, f"selection_{selected_by}")
     figure.savefig(file, dpi=120)
 
 
-def _mark_best(axes: Axes, history: list[dict[str, float]]) -> None:
-    best = max(history, key=lambda row: row["selection_accuracy"])
-    axes.plot(best["epoch"], best["selection_accuracy"], "o", color="black")
+def _mark_best(axes: Axes, history: list[dict[str, float]], column: str) -> None:
+    best = max(history, key=lambda row: row[column])
+    axes.plot(best["epoch"], best[column], "o", color="black")
     axes.annotate(
-        f"{best['selection_accuracy']:.4f}",
-        (best["epoch"], best["selection_accuracy"]),
+        f"{best[column]:.4f}",
+        (best["epoch"], best[column]),
         textcoords="offset points",
         xytext=(0, 6),
         ha="center",

@@ -1,14 +1,13 @@
 """Scorers: functions from uint8 faces (N, S, S, C) to float32 probabilities (N, K)."""
 
-import json
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ModelError
 from mien.preprocessing import ImageArray, to_network_input
-from mien.weights import METADATA_KEY, ModelCard, read_model
+from mien.session import open_session
+from mien.weights import ModelCard, read_model
 
 Scorer = Callable[[ImageArray], NDArray[np.float32]]
 BATCH_SIZE = 64
@@ -30,23 +29,9 @@ class OnnxScorer:
     """
 
     def __init__(self, model: str, threads: int = 0) -> None:
-        import onnxruntime  # here, since it takes as long to import as everything else together
-
         encoded = read_model(model)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(encoded, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exception classes are not public
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"{model}: expected an ONNX network, found a damaged file: {reason}") from error
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        if METADATA_KEY not in metadata:
-            raise ModelError(
-                f"{model}: expected a network exported by `mien export`, found one without its manifest entry"
-            )
-        self.card = ModelCard.from_dict(json.loads(metadata[METADATA_KEY]), len(encoded), model)
+        self._session, entry = open_session(encoded, model, threads)
+        self.card = ModelCard.from_dict(entry, len(encoded), model)
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, faces: ImageArray) -> NDArray[np.float32]:

@@ -78,6 +78,7 @@ def train(
         from mien.training.loop import check_experiment
         from mien.training.loop import train as run
         from mien.training.machine import find_device
+        from mien.training.methods import method_class
         from mien.training.rounds import train_rounds
     from mien.datasets import open_dataset
 
@@ -88,7 +89,7 @@ def train(
     if unlabelled and not wanted.joint:
         raise ExperimentError(f"{experiment}: expected a [joint] table for --unlabelled, found none")
     find_device(device)
-    data = wanted.data
+    data, method = wanted.data, method_class(wanted.method.name)
     folder = out or Path("runs") / wanted.name
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -101,9 +102,9 @@ def train(
             )
             print(folder / "folds.json")
             return
-        training = open_dataset(data.dataset, root, data.training_split)
+        training = method.open(data.dataset, root, data.training_split)
         selected = data.selection_split != "none"
-        selection = open_dataset(data.dataset, root, data.selection_split) if selected else None
+        selection = method.open(data.dataset, root, data.selection_split) if selected else None
         if wanted.joint:
             faces = open_dataset(wanted.joint.unlabelled, unlabelled or root, wanted.joint.unlabelled_split)
             result = train_rounds(wanted, training, faces, selection, folder, resume, device)
@@ -116,8 +117,10 @@ def train(
         )
         raise typer.Exit(130) from None
     if selection is not None:
-        best = max(reversed(result.history), key=lambda row: row["selection_accuracy"])
-        print(f"best epoch {best['epoch']:.0f}: accuracy {best['selection_accuracy']:.4f}", file=sys.stderr)
+        quantity = method.selected_by
+        best = max(reversed(result.history), key=lambda row: row[f"selection_{quantity}"])
+        reached = f"{quantity.replace('_', ' ')} {best[f'selection_{quantity}']:.4f}"
+        print(f"best epoch {best['epoch']:.0f}: {reached}", file=sys.stderr)
     print(result.best)
 
 
@@ -138,8 +141,15 @@ def export(
     """Write a trained network as ONNX, check it against torch, and enter it into manifest.json beside it."""
     with _train_extra():
         from mien.export import export_checkpoint
+        from mien.export_detector import export_detector, is_detector
     if fp16 and int8:
         raise typer.BadParameter("expected one of --fp16 and --int8, found both")
+    if is_detector(checkpoint):
+        if deployed or initial_weights or fp16 or int8:
+            raise typer.BadParameter("expected --name and --licence alone for a detector")
+        print(f"largest difference to torch: {export_detector(checkpoint, out, name, licence):.1e}", file=sys.stderr)
+        print(out)
+        return
     method_options = {"deployed": deployed} if deployed else {}
     precision: Literal["fp32", "fp16", "int8"] = "fp16" if fp16 else "int8" if int8 else "fp32"
     difference = export_checkpoint(checkpoint, out, name, licence, method_options, initial_weights, precision)

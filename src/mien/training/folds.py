@@ -17,8 +17,9 @@ from mien.export import make_card
 from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import Experiment
+from mien.training.deployment import deployable_network
 from mien.training.loop import LAST, train
-from mien.training.torch_scorer import TorchScorer, deployable_network
+from mien.training.torch_scorer import TorchScorer
 
 REPORT, SUMMARY = "report.json", "folds.json"
 

@@ -15,18 +15,16 @@ import torch
 from torch import nn
 
 import mien
-from mien.datasets import Dataset, as_faces
 from mien.errors import CheckpointError, DatasetError, ExperimentError
-from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy, negative_log_likelihood
-from mien.models import build_network
 from mien.plots import draw_curves
 from mien.preprocessing import Preprocessing
-from mien.training.batches import Batch, BatchSource, input_size_px
+from mien.training.batches import input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_from_dict, experiment_to_dict
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
 from mien.training.machine import find_device, keep_freed_memory
 from mien.training.methods import method_class
+from mien.training.methods.method import AnyBatch, AnyData
 from mien.training.optimization import (
     WeightAverage,
     learning_rate,
@@ -36,7 +34,6 @@ from mien.training.optimization import (
 )
 from mien.training.progress import Progress, write_log
 from mien.training.randomness import derive_seed
-from mien.training.torch_scorer import TorchScorer
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 LOG, CURVES = "log.csv", "curves.png"
@@ -58,8 +55,8 @@ class Training:
     def __init__(
         self,
         experiment: Experiment,
-        training: Dataset,
-        selection: Dataset | None,
+        training: AnyData,
+        selection: AnyData | None,
         device: torch.device,
         initial: str = "",
     ) -> None:
@@ -79,16 +76,16 @@ class Training:
         data = experiment.data
         self.preprocessing = Preprocessing(data.size_px, data.channels, data.margin, data.mean, data.deviation)
         torch.manual_seed(derive_seed(experiment.seed, "weights"))
-        options = experiment.network
-        self.network = build_network(options.name, len(self.expressions), data.channels, options.options).to(device)
-        if weights := initial or options.weights:
+        method = method_class(experiment.method.name)
+        self.network = method.make_network(experiment, len(self.expressions)).to(device)
+        if weights := initial or experiment.network.weights:
             load_initial_weights(self.network, weights, self.expressions, self.preprocessing)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPU
-        source = BatchSource(*as_faces(training, self.preprocessing), experiment, device, training)
-        self.method = method_class(experiment.method.name)(source, self.network, experiment.method.options)
+        self.network.to(memory_format=torch.channels_last)  # twice as fast on CPU
+        source = method.make_source(training, self.preprocessing, experiment, device)
+        self.method = method(source, self.network, experiment.method.options)
         self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)
-        self.selection = as_faces(selection, self.preprocessing) if selection is not None else None
+        self.selection = None if selection is None else method.prepare(selection, self.preprocessing)
         self.epoch = 0
         self.seconds = 0.0
         self.history: list[dict[str, float]] = []
@@ -99,22 +96,20 @@ class Training:
         self.network.train()
         self.method.before_epoch(self.network, self.epoch)
         steps = self.method.steps_per_epoch()
-        losses = torch.zeros((), device=self.device)
-        correct, seen = torch.zeros((), device=self.device), 0
+        sums: dict[str, torch.Tensor] = {}
+        seen = 0
         for step, batch in enumerate(self.method.batches(self.epoch)):
-            results = self.take_step(batch, step, steps)
-            losses += results["loss"].detach()
-            correct += results["correct"]
-            seen += len(batch.labels)
-            progress.step(self.epoch, step, len(batch.labels), losses)
+            for name, value in self.take_step(batch, step, steps).items():
+                sums[name] = sums.get(name, 0) + value.detach()
+            seen += len(batch.images)
+            progress.step(self.epoch, step, len(batch.images), sums["loss"])
         selected = self.measure_selection()
         elapsed = time.perf_counter() - started
         self.seconds += elapsed
         self.epoch += 1
         row = {
             "epoch": self.epoch,
-            "training_loss": losses.item() / steps,
-            "training_accuracy": correct.item() / seen,
+            **{f"training_{name}": total.item() / steps for name, total in sums.items()},
             **selected,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "images_per_second": seen / elapsed,
@@ -127,16 +122,10 @@ class Training:
         """What the averaged network does on the selection split; empty without one."""
         if self.selection is None:
             return {}
-        faces, labels = self.selection
-        probabilities = self.deployable_scorer()(faces)
-        matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(self.expressions))
-        return {
-            "selection_loss": negative_log_likelihood(probabilities, labels),
-            "selection_accuracy": accuracy(matrix),
-            "selection_mean_class_accuracy": mean_class_accuracy(matrix),
-        }
+        measured = self.method.measure(self.deployable(), self.preprocessing, self.selection)
+        return {f"selection_{name}": value for name, value in measured.items()}
 
-    def take_step(self, batch: Batch, step: int, steps_per_epoch: int) -> dict[str, torch.Tensor]:
+    def take_step(self, batch: AnyBatch, step: int, steps_per_epoch: int) -> dict[str, torch.Tensor]:
         """Forward, backward, optimizer and average for one batch; the method's losses."""
         position = self.epoch * steps_per_epoch + step
         losses = [row["selection_loss"] for row in self.history if "selection_loss" in row]
@@ -160,11 +149,11 @@ class Training:
             return torch.autocast("cuda", torch.bfloat16)
         return nullcontext()
 
-    def deployable_scorer(self) -> TorchScorer:
-        """The averaged network as it would ship."""
+    def deployable(self) -> Any:
+        """The averaged network as it would ship, in evaluation mode."""
         network = copy.deepcopy(self.network)
         self.average.copy_to(network)
-        return TorchScorer(self.method.deployable(network, self.experiment.method.options), self.preprocessing)
+        return self.method.deployable(network, self.experiment.method.options).eval()
 
     def checkpoint(self) -> Checkpoint:
         """Everything that the rest of the training depends on."""
@@ -213,8 +202,8 @@ class Training:
 
 def train(
     experiment: Experiment,
-    training: Dataset,
-    selection: Dataset | None,
+    training: AnyData,
+    selection: AnyData | None,
     out: Path,
     resume: bool = False,
     device: str | None = None,
@@ -256,13 +245,13 @@ def train(
                     f"{state.epoch}; try a lower learning rate or clip_norm"
                 )
             checkpoint = state.checkpoint()
-            if selection is None or row["selection_accuracy"] >= best_accuracy(state.history[:-1]):
+            if is_best(state.history, f"selection_{state.method.selected_by}"):
                 save_checkpoint(out / BEST, checkpoint)
             save_checkpoint(last, checkpoint)
             write_log(out / LOG, state.history)
             progress.epoch(row)
     write_log(out / LOG, state.history)  # again, for a run that was killed between the last checkpoint and its log
-    draw_curves(state.history, experiment.name, out / CURVES)
+    draw_curves(state.history, experiment.name, out / CURVES, state.method.selected_by)
     return TrainingResult(out / BEST, tuple(state.history))
 
 
@@ -270,14 +259,14 @@ def check_experiment(experiment: Experiment) -> None:
     """ExperimentError for a network, method or option that does not exist; needs no data."""
     method, network = method_class(experiment.method.name), experiment.network
     method.read_options(experiment.method.options)
-    method.check(build_network(network.name, 2, experiment.data.channels, network.options), experiment)
+    method.check(method.make_network(experiment, 2), experiment)
     if network.weights:
         find_initial_weights(network.weights)
 
 
-def best_accuracy(history: list[dict[str, float]]) -> float:
-    """The highest accuracy on the selection split so far; -1 before the first epoch."""
-    return max((row["selection_accuracy"] for row in history), default=-1.0)
+def is_best(history: list[dict[str, float]], column: str) -> bool:
+    """Whether no epoch was better than the last one, which without a selection split is always the best."""
+    return all(row[column] <= history[-1][column] for row in history if column in row)
 
 
 def estimate_seconds(state: Training, steps: int = 4) -> float:

@@ -67,12 +67,12 @@ class Progress:
 
     def epoch(self, row: dict[str, float]) -> None:
         """Called after each epoch with its row of the log."""
-        selected = ""
-        if "selection_accuracy" in row:
-            selected = (
-                f"  selection: accuracy {row['selection_accuracy']:.4f}, "
-                f"mean class accuracy {row['selection_mean_class_accuracy']:.4f}"
-            )
+        found = [
+            f"{name.removeprefix('selection_').replace('_', ' ')} {value:.4f}"
+            for name, value in row.items()
+            if name.startswith("selection_") and name != "selection_loss"
+        ]
+        selected = f"  selection: {', '.join(found)}" if found else ""
         self._write(
             f"epoch {row['epoch']:.0f}/{len(self._costs)}  loss {row['training_loss']:.4f}{selected}", keep=True
         )

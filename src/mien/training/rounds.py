@@ -36,10 +36,11 @@ from mien.preprocessing import ImageArray, Preprocessing, whole_image_face
 from mien.scorer import softmax
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import Experiment
+from mien.training.deployment import deployable_network
 from mien.training.loop import BEST, LAST, TrainingResult, train
 from mien.training.machine import find_device
 from mien.training.options import JointOptions
-from mien.training.torch_scorer import TorchScorer, deployable_network
+from mien.training.torch_scorer import TorchScorer
 
 LABELS, SUMMARY = "labels.npz", "round.json"
 

@@ -1,19 +1,12 @@
 """A torch network as a scorer: uint8 faces in, probabilities out."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mien.errors import CheckpointError
-from mien.models import Classifier, build_network
+from mien.models import Classifier
 from mien.preprocessing import ImageArray, Preprocessing, to_network_input
 from mien.scorer import softmax
-from mien.training.checkpoint import Checkpoint
-from mien.training.methods import method_class
 
 BATCH_SIZE = 256
 
@@ -45,28 +38,3 @@ class TorchScorer:
                 parts.append((self.network.classify(features).float().cpu().numpy(), features.float().cpu().numpy()))
         logits, all_features = (np.concatenate(part) for part in zip(*parts, strict=True))
         return logits, all_features
-
-
-def deployable_network(checkpoint: Checkpoint, method_options: Mapping[str, Any] = MappingProxyType({})) -> Classifier:
-    """The averaged network of a checkpoint as it ships, in evaluation mode; CheckpointError where weights do not fit.
-
-    method_options: take the place of those it was trained with, such as `deployed`.
-    """
-    facts = checkpoint.facts
-    network = build_network(
-        facts["network"],
-        len(facts["expressions"]),
-        facts["preprocessing"]["channels"],
-        facts["network_options"],
-    )
-    try:
-        found = network.load_state_dict(checkpoint.part("average"), strict=False)
-    except RuntimeError as error:  # shapes differ
-        raise CheckpointError(f"weights do not fit {facts['network']}: {str(error).splitlines()[-1]}") from error
-    missing = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
-    if missing or found.unexpected_keys:
-        raise CheckpointError(
-            f"weights do not fit {facts['network']}: {len(missing)} missing, {len(found.unexpected_keys)} unknown"
-        )
-    method = facts["experiment"]["method"]
-    return method_class(method["name"]).deployable(network, {**method["options"], **method_options}).eval()

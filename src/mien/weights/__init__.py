@@ -92,11 +92,12 @@ def default_model() -> str:
 
 
 def read_model(model: str) -> bytes:
-    """The ONNX file of a packaged network, by name, or a file of one's own, by path.
+    """The ONNX file of a packaged network or face detector, by name, or a file of one's own, by path.
 
     Raises ModelError when there is none such, or the packaged file is damaged.
     """
-    entries = _manifest()["models"]
+    manifest = _manifest()
+    entries = {**manifest["models"], **manifest.get("detectors", {})}
     if model not in entries:
         path = Path(model)
         if path.is_file():

@@ -87,7 +87,7 @@ class Cumulative(Standard):
         if self.vote_head and batch.votes is not None:
             first, second = (self.vote_head(mixed, votes) for votes in batch.votes.chunk(2))
             loss = loss + self.options.vote_weight * (alpha * first + (1 - alpha) * second)
-        return {"loss": loss, "correct": 2 * right}  # of both halves of the batch
+        return {"loss": loss, "accuracy": right / len(regular)}
 
     @classmethod
     def check(cls, network: Classifier, experiment: Experiment) -> None:

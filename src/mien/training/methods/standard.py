@@ -1,21 +1,31 @@
 """The standard method: every face once an epoch, cross entropy with label smoothing, optionally votes beside it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mien.models import Classifier
+from mien.datasets import Dataset, as_faces, open_dataset
+from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy, negative_log_likelihood
+from mien.models import Classifier, build_network
+from mien.preprocessing import ImageArray, Preprocessing
 from mien.training.batches import Batch, BatchSource
-from mien.training.config import validated
+from mien.training.config import Experiment, validated
 from mien.training.losses import multi_label_losses
 from mien.training.methods.method import Method
 from mien.training.options import STRICT
+from mien.training.torch_scorer import TorchScorer
 from mien.training.votes import VoteHead
+
+Faces = tuple[ImageArray, NDArray[np.int64]]
+"""Faces uint8 (N, S, S, C) and their labels (N,)."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -31,7 +41,7 @@ class StandardOptions:
     """Weight of a second head that learns the FERPlus votes (votes.py); needs a data set that has them."""
 
 
-class Standard(Method):
+class Standard(Method[Classifier, Batch, Dataset]):
     """Every face once an epoch in random order, cross entropy with label smoothing."""
 
     def __init__(self, source: BatchSource, network: Classifier, options: dict[str, Any]) -> None:
@@ -43,6 +53,36 @@ class Standard(Method):
             self.vote_head = VoteHead(network.feature_count).to(source.labels.device)
         if self.options.targets != "label":
             source.add_targets()
+
+    @staticmethod
+    def open(name: str, root: Path, split: str) -> Dataset:
+        return open_dataset(name, root, split)
+
+    @staticmethod
+    def make_network(experiment: Experiment, classes: int) -> Classifier:
+        options = experiment.network
+        return build_network(options.name, classes, experiment.data.channels, options.options)
+
+    @staticmethod
+    def make_source(
+        training: Dataset, preprocessing: Preprocessing, experiment: Experiment, device: torch.device
+    ) -> BatchSource:
+        return BatchSource(*as_faces(training, preprocessing), experiment, device, training)
+
+    @staticmethod
+    def prepare(selection: Dataset, preprocessing: Preprocessing) -> Faces:
+        return as_faces(selection, preprocessing)
+
+    @staticmethod
+    def measure(network: Classifier, preprocessing: Preprocessing, prepared: Faces) -> dict[str, float]:
+        faces, labels = prepared
+        probabilities = TorchScorer(network, preprocessing)(faces)
+        matrix = confusion_matrix(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+        return {
+            "loss": negative_log_likelihood(probabilities, labels),
+            "accuracy": accuracy(matrix),
+            "mean_class_accuracy": mean_class_accuracy(matrix),
+        }
 
     @staticmethod
     def read_options(options: dict[str, Any]) -> StandardOptions:
@@ -62,7 +102,7 @@ class Standard(Method):
         logits = network.classify(features)
         return {
             "loss": self.total_loss(features, logits, batch),
-            "correct": (logits.argmax(dim=1) == batch.labels).sum(),
+            "accuracy": (logits.argmax(dim=1) == batch.labels).float().mean(),
         }
 
     def total_loss(self, features: Tensor, logits: Tensor, batch: Batch) -> Tensor:

@@ -1,0 +1,133 @@
+"""Photographs with face boxes, to train and measure the face detector: LFW, faces-dev, pictures without people.
+
+One folder holds the parquet files. LFW's boxes and landmarks were made by a network (CenterFace), those of faces-dev by
+people; `no-people` has none. Persons of LFW, and pictures without people, are held out of training by their names.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DatasetError, MissingExtraError, MissingSplitError
+from mien.images import read_image
+from mien.preprocessing import ImageArray
+
+FILES = {
+    "training": ("lfw.parquet", "no-people.parquet"),
+    "lfw-held-out": ("lfw.parquet",),
+    "faces-dev": ("faces-dev.parquet",),
+    "no-people-held-out": ("no-people.parquet",),
+}
+"""The files of each split."""
+HELD_OUT_NO_PEOPLE = 60
+"""Pictures without people that are never learned from: those whose names have the smallest digests."""
+HELD_OUT_PERSONS = 20
+"""One of so many persons of LFW is never learned from."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One picture and the faces in it, N of them."""
+
+    encoded: bytes
+    """The picture's file."""
+    boxes_xyxy: NDArray[np.float32]
+    """(N, 4) float pixels."""
+    box_scores: NDArray[np.float32]
+    """(N,) how sure the boxes are; 1 where people drew them."""
+    landmarks_xy: NDArray[np.float32] | None
+    """(N, 5, 2) float pixels: left eye, right eye, nose tip, left and right mouth corner, as seen; or unknown."""
+    labels: tuple[str, ...]
+    """What is known of each face, such as "mask"; empty texts where nothing is."""
+    source: str
+    """Its name in the file."""
+
+    def read(self) -> ImageArray:
+        """The picture as RGB uint8 (H, W, 3)."""
+        return read_image(self.encoded, name=self.source)
+
+
+class Photographs(Sequence[Photograph]):
+    """A sequence of photographs, decoded as they are asked for."""
+
+    name: str = "photographs"
+    expressions: tuple[str, ...] = ("face",)
+
+    def __init__(self, split: str, photographs: list[Photograph]) -> None:
+        self.split, self._photographs = split, photographs
+
+    def __len__(self) -> int:
+        return len(self._photographs)
+
+    @overload
+    def __getitem__(self, index: int) -> Photograph: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Photograph]: ...
+    def __getitem__(self, index: int | slice) -> Photograph | list[Photograph]:
+        return self._photographs[index]
+
+
+def read_photographs(root: Path, split: str) -> Photographs:
+    """Open a split of the folder that holds the parquet files; DatasetError names the first that is missing."""
+    if split not in FILES:
+        raise MissingSplitError(f"photographs: expected the split {', '.join(FILES)}, not {split!r}")
+    found: list[Photograph] = []
+    for file in FILES[split]:
+        rows = [_photograph(row) for row in _rows(root / file)]
+        held_out = _held_out(file, rows)
+        if split == "training":
+            rows = [row for row in rows if row.source not in held_out]
+        elif split.endswith("held-out"):
+            rows = [row for row in rows if row.source in held_out]
+        found += rows
+    return Photographs(split, found)
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError(f"{file}: parquet needs pyarrow; install it with: pip install 'mien[train]'") from error
+    try:
+        rows: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DatasetError(f"{file}: expected a parquet file: {str(error).splitlines()[0]}") from error
+    if rows and not {"file", "image"} <= rows[0].keys():
+        raise DatasetError(f"{file}: expected the columns file and image, found {', '.join(rows[0])}")
+    return rows
+
+
+def _photograph(row: dict[str, Any]) -> Photograph:
+    boxes = np.array(row.get("boxes_xyxy") or [], np.float32).reshape(-1, 4)
+    landmarks = row.get("landmarks_xy")
+    return Photograph(
+        encoded=row["image"],
+        boxes_xyxy=boxes,
+        box_scores=np.array(row.get("box_scores") or [1.0] * len(boxes), np.float32),
+        landmarks_xy=None if landmarks is None else np.array(landmarks, np.float32).reshape(-1, 5, 2),
+        labels=tuple(row.get("labels") or [""] * len(boxes)),
+        source=row["file"],
+    )
+
+
+def _held_out(file: str, rows: list[Photograph]) -> set[str]:
+    if file == "no-people.parquet":
+        return set(sorted((row.source for row in rows), key=_digest)[:HELD_OUT_NO_PEOPLE])
+    if file == "lfw.parquet":
+        return {row.source for row in rows if int(_digest(_person(row.source)), 16) % HELD_OUT_PERSONS == 0}
+    return set()
+
+
+def _person(source: str) -> str:
+    """`Aaron_Peirsol_0001.jpg` is a picture of `Aaron_Peirsol`."""
+    return Path(source).stem.rpartition("_")[0]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

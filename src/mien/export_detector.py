@@ -1,0 +1,102 @@
+"""A trained face detector as ONNX: pixels in, the maps of face_finder.py out."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mien.errors import CheckpointError, ModelError
+from mien.export import TOLERANCE, encode, enter_into_manifest, read_manifest
+from mien.face_finder import STRIDES
+from mien.models.face_finder import FaceFinder
+from mien.preprocessing import Preprocessing
+from mien.session import open_session
+from mien.training.checkpoint import Checkpoint, load_checkpoint
+
+STATED_PX = (320, 416)
+"""Height and width for which multiply-adds are stated: a photograph of 4 to 3, as large as it is by default."""
+
+
+class _FromPixels(nn.Module):
+    """The network behind its normalisation: uint8 (1, H, W, 3) to a map for each stride."""
+
+    def __init__(self, network: FaceFinder, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.network, self.preprocessing = network, preprocessing
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        x = image.permute(0, 3, 1, 2).to(torch.float32) * (1 / (255 * self.preprocessing.deviation))
+        maps: tuple[Tensor, ...] = self.network(x - self.preprocessing.mean / self.preprocessing.deviation)
+        return maps
+
+
+def is_detector(checkpoint: Path) -> bool:
+    """Whether a checkpoint holds a face detector."""
+    return bool(load_checkpoint(checkpoint).facts["experiment"]["method"]["name"] == "detection")
+
+
+def trained_detector(checkpoint: Checkpoint) -> FaceFinder:
+    """The averaged network of a checkpoint, in evaluation mode; CheckpointError where weights do not fit."""
+    network = FaceFinder(**checkpoint.facts["network_options"])
+    try:
+        found = network.load_state_dict(checkpoint.part("average"), strict=False)
+    except RuntimeError as error:
+        raise CheckpointError(f"weights do not fit face-finder: {str(error).splitlines()[-1]}") from error
+    if [name for name in found.missing_keys if not name.endswith("num_batches_tracked")] or found.unexpected_keys:
+        raise CheckpointError(f"weights do not fit face-finder: {found}")
+    return network.eval()
+
+
+def export_detector(file: Path, out: Path, name: str | None, licence: str) -> float:
+    """Write the detector of a checkpoint as ONNX and its entry into `manifest.json` beside it.
+
+    Returns the largest difference of its maps to torch; raises ModelError where that is too large, and writes nothing.
+    """
+    checkpoint = load_checkpoint(file)
+    facts = checkpoint.facts
+    network, preprocessing = trained_detector(checkpoint), Preprocessing.from_dict(facts["preprocessing"])
+    name = name or facts["experiment"]["name"]
+    data, last = facts["experiment"]["data"], facts["history"][-1]
+    entry = {
+        "name": name,
+        "dataset": f"{data['dataset']} {data['training_split']}",
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "multiply_adds": multiply_adds(network),
+        "scores": {
+            f"{data['selection_split']} {column.removeprefix('selection_').replace('_', ' ')}": round(value, 6)
+            for column, value in last.items()
+            if column.startswith("selection_")
+        },
+        "licence": licence,
+        "paper": FaceFinder.paper,
+    }
+    manifest = read_manifest(out.parent / "manifest.json", name)
+    module = _FromPixels(network, preprocessing)
+    example = torch.zeros(1, 96, 128, 3, dtype=torch.uint8)
+    height, width = torch.export.Dim("rows", min=1, max=256), torch.export.Dim("columns", min=1, max=256)
+    outputs = [f"stride_{stride}" for stride in STRIDES]
+    encoded = encode(module, example, "image", outputs, ({1: 32 * height, 2: 32 * width},), name, entry)
+    image = np.random.default_rng(0).integers(0, 256, (1, 160, 224, 3), np.uint8)
+    session, _ = open_session(encoded, name, 1)
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(image))
+    found = session.run(outputs, {"image": image})
+    difference = max(float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True))
+    if not difference <= TOLERANCE["fp32"] * 10:
+        raise ModelError(f"{file}: expected ONNX Runtime within {TOLERANCE['fp32'] * 10} of torch, found {difference}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(out.name + ".part")
+    temporary.write_bytes(encoded)
+    os.replace(temporary, out)
+    enter_into_manifest(manifest, out, encoded, entry, "detectors")
+    return difference
+
+
+def multiply_adds(network: FaceFinder) -> int:
+    """Multiplications with addition for one picture of `STATED_PX`: torch's flops, halved."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network.eval()(torch.zeros(1, 3, *STATED_PX))
+    return int(counter.get_total_flops()) // 2

@@ -1,0 +1,138 @@
+"""The face detector's runtime: a picture to its network, the network's maps to boxes, scores and landmarks. NumPy.
+
+Each cell of a map with stride s has 15 values: the logit of the score; the face's centre, as its distance from the
+cell's centre in units of s; logarithms of the face's width and height in units of 4 s; and five landmarks, x and y, as
+their distance from the cell's centre in units of 4 s.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.preprocessing import ImageArray
+
+STRIDES = (8, 16, 32)
+VALUES = 15
+SIZE = 4
+"""Box sides and landmarks are learned in units of so many strides (chosen: the middle of the sizes of a stride)."""
+
+LONGEST_PX = 416
+"""Longer side of the network's input, unless asked for otherwise (chosen by latency)."""
+OVERLAP = 0.4
+"""Candidates that overlap more are one face (chosen)."""
+SHAPE = 1.29
+"""Height of a face's box over its width, on LFW (DATA.md)."""
+MULTIPLE_PX = 32
+"""The sides of the network's input are multiples of the largest stride."""
+PADDING = 127
+"""Grey of what fills up to them."""
+
+FloatArray = NDArray[np.float32]
+Maps = Sequence[FloatArray]
+"""One map (15, H/s, W/s) for each stride."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Faces in one picture, N of them."""
+
+    boxes_xyxy: FloatArray
+    """(N, 4) float pixels of the network's input."""
+    scores: FloatArray
+    """(N,) from 0 to 1."""
+    landmarks_xy: FloatArray
+    """(N, 5, 2) float pixels: left eye, right eye, nose tip, left and right mouth corner, as seen in the picture."""
+
+    def __getitem__(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> "Candidates":
+        return Candidates(self.boxes_xyxy[chosen], self.scores[chosen], self.landmarks_xy[chosen])
+
+
+def decode(maps: Maps, smallest_score: float) -> Candidates:
+    """All cells that score enough, of the maps (15, H/s, W/s) of one picture; the surest first."""
+    logit = float(np.log(smallest_score / (1 - smallest_score)))
+    values, centres, strides = [], [], []
+    for found, stride in zip(maps, STRIDES, strict=True):
+        rows, columns = np.nonzero(found[0] > logit)
+        values.append(found[:, rows, columns].T)
+        centres.append((np.stack((columns, rows), axis=1) + 0.5) * stride)
+        strides.append(np.full((len(rows), 1), stride))
+    value, centre, step = (np.concatenate(part).astype(np.float32) for part in (values, centres, strides))
+    middle = centre + value[:, 1:3] * step
+    half = np.exp(np.minimum(value[:, 3:5], 5)) * step * np.float32(SIZE / 2)  # no face is larger than e^5 * 4 strides
+    landmarks = centre[:, None] + value[:, 5:].reshape(-1, 5, 2) * step[:, None] * np.float32(SIZE)
+    scores = (1 / (1 + np.exp(-value[:, 0]))).astype(np.float32)
+    candidates = Candidates(np.concatenate((middle - half, middle + half), axis=1), scores, landmarks)
+    return candidates[np.argsort(-scores, kind="stable")]
+
+
+def overlaps(box: FloatArray, boxes: FloatArray) -> FloatArray:
+    """Intersection over union (N,) of a box (4,) and boxes (N, 4)."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    shared = np.maximum(sides, 0).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
+    result: FloatArray = shared / (areas - shared)
+    return result
+
+
+def without_repetitions(candidates: Candidates, overlap: float) -> Candidates:
+    """Non-maximum suppression: the surest of each group of candidates that overlap more than allowed."""
+    left = np.arange(len(candidates.scores))
+    kept = []
+    while len(left):
+        kept.append(left[0])
+        shared = overlaps(candidates.boxes_xyxy[left[0]], candidates.boxes_xyxy[left])
+        left = left[1:][shared[1:] <= overlap]
+    return candidates[np.array(kept, np.intp)]
+
+
+def find_faces(
+    image: ImageArray, network: Callable[[ImageArray], Maps], longest_px: int, smallest_score: float, overlap: float
+) -> Candidates:
+    """The faces in an RGB image uint8 (H, W, 3), in its pixels, the surest first.
+
+    network: from uint8 (H, W, 3), sides divisible by 32, to its maps. longest_px: larger pictures are shrunk until
+    their longer side has so many pixels.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, longest_px / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if scale < 1:
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    padded_width, padded_height = (math.ceil(side / MULTIPLE_PX) * MULTIPLE_PX for side in size)
+    if (padded_width, padded_height) != size:
+        canvas = np.full((padded_height, padded_width, 3), PADDING, np.uint8)
+        canvas[: size[1], : size[0]] = image
+        image = canvas
+    found = without_repetitions(decode(network(image), smallest_score), overlap)
+    back = np.array([width / size[0], height / size[1]], np.float32)
+    return Candidates(found.boxes_xyxy * np.tile(back, 2), found.scores, found.landmarks_xy * back)
+
+
+def roll_degrees(landmarks: FloatArray) -> float:
+    """How far a face leans clockwise, as seen in the picture, by its eyes; landmarks (5, 2)."""
+    x, y = landmarks[1] - landmarks[0]
+    return math.degrees(math.atan2(float(y), float(x)))
+
+
+def upright_box(box: FloatArray, roll: float) -> tuple[float, float, float, float]:
+    """The box of a face that stood upright, from the box (4,) of it as it leans by `roll` degrees.
+
+    The face is taken as an ellipse, as in training. Near 45 degrees the leaning box does not tell height from width;
+    from 25 degrees on, the usual shape of a face does.
+    """
+    x0, y0, x1, y1 = (float(value) for value in box)
+    wide, high = ((x1 - x0) / 2) ** 2, ((y1 - y0) / 2) ** 2
+    cosine, sine = math.cos(math.radians(roll)) ** 2, math.sin(math.radians(roll)) ** 2
+    if abs(roll) < 25:
+        width = max(0.0, wide * cosine - high * sine) / (cosine - sine)
+        height = max(0.0, high * cosine - wide * sine) / (cosine - sine)
+    else:
+        width = (wide + high) / (1 + SHAPE**2)
+        height = width * SHAPE**2
+    half_width, half_height = max(0.5, math.sqrt(width)), max(0.5, math.sqrt(height))
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return (x - half_width, y - half_height, x + half_width, y + half_height)

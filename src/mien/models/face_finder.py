@@ -1,0 +1,84 @@
+"""The face detector: anchor-free, single shot, on three strides, about a tenth of a million parameters.
+
+The outline is that of YuNet (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence
+Research 2023, https://doi.org/10.1007/s11633-023-1423-y): depth-wise separable units, a feature pyramid (Lin et al.,
+CVPR 2017), one score, box and five landmarks for each cell. What differs: residual units with 5x5 depth-wise
+convolutions as in BlazeFace (Bazarevsky et al., 2019, https://arxiv.org/abs/1907.05047), one head for all strides, and
+the score learns the overlap of the predicted box, so that no second output for objectness is needed. Widths and depths
+were chosen by latency.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mien.face_finder import STRIDES, VALUES
+from mien.models.blocks import convolution, depthwise
+
+PAPER = "https://doi.org/10.1007/s11633-023-1423-y"
+PRIOR = 0.01
+"""Score of all cells before training (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017)."""
+
+
+class FaceFinder(nn.Module):
+    """Pictures to a map for each stride: score logit, box and landmarks of each cell (mien/face_finder.py)."""
+
+    paper = PAPER
+
+    def __init__(self, width: int = 16, neck: int = 64) -> None:
+        """width: channels after the stem; the strides 4, 8, 16, 32 have 2, 4, 6 and 8 times as many."""
+        super().__init__()
+        self.stem = convolution(3, width, 3, nn.ReLU, stride=2)
+        self.stride_4 = nn.Sequential(_down(width, 2 * width), _Residual(2 * width, 3))
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(_down(2 * width, 4 * width), _Residual(4 * width), _Residual(4 * width)),
+                nn.Sequential(_down(4 * width, 6 * width), *(_Residual(6 * width) for _ in range(3))),
+                nn.Sequential(_down(6 * width, 8 * width), _Residual(8 * width), _Residual(8 * width)),
+            ]
+        )
+        self.laterals = nn.ModuleList(convolution(times * width, neck, 1, nn.ReLU) for times in (4, 6, 8))
+        self.merges = nn.ModuleList(_separable(neck, neck) for _ in STRIDES)
+        self.head = nn.Sequential(_separable(neck, neck), nn.Conv2d(neck, VALUES, 1))
+        last = self.head[-1]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.normal_(last.weight, std=0.01)
+        last.bias = nn.Parameter(torch.tensor([math.log(PRIOR / (1 - PRIOR)), *[0.0] * (VALUES - 1)]))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Pictures float (B, 3, H, W), normalised, sides divisible by 32, to (B, 15, H/s, W/s) for s = 8, 16, 32."""
+        x = self.stride_4(self.stem(x))
+        levels = []
+        for stage, lateral in zip(self.stages, self.laterals, strict=True):
+            x = stage(x)
+            levels.append(lateral(x))
+        merged = levels[-1]
+        maps = [self.head(self.merges[-1](merged))]
+        for level, merge in zip(reversed(levels[:-1]), reversed(self.merges[:-1]), strict=True):
+            merged = level + functional.interpolate(merged, scale_factor=2.0, mode="nearest")
+            maps.append(self.head(merge(merged)))
+        return tuple(reversed(maps))
+
+
+def _separable(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Depth-wise convolution, then 1x1 with batch norm and ReLU."""
+    return nn.Sequential(
+        depthwise(in_channels, kernel_size, stride), convolution(in_channels, out_channels, 1, nn.ReLU)
+    )
+
+
+def _down(in_channels: int, out_channels: int) -> nn.Sequential:
+    return _separable(in_channels, out_channels, 3, stride=2)
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int, kernel_size: int = 5) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            depthwise(channels, kernel_size), nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(x + self.branch(x))

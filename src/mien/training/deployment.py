@@ -1,0 +1,37 @@
+"""From a checkpoint to the network that ships."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from mien.errors import CheckpointError
+from mien.models import Classifier, build_network
+from mien.training.checkpoint import Checkpoint
+from mien.training.methods import method_class
+
+
+def deployable_network(checkpoint: Checkpoint, method_options: Mapping[str, Any] = MappingProxyType({})) -> Classifier:
+    """The averaged network of a checkpoint as it ships, in evaluation mode; CheckpointError where weights do not fit.
+
+    method_options: take the place of those it was trained with, such as `deployed`.
+    """
+    facts = checkpoint.facts
+    network = build_network(
+        facts["network"],
+        len(facts["expressions"]),
+        facts["preprocessing"]["channels"],
+        facts["network_options"],
+    )
+    try:
+        found = network.load_state_dict(checkpoint.part("average"), strict=False)
+    except RuntimeError as error:  # shapes differ
+        raise CheckpointError(f"weights do not fit {facts['network']}: {str(error).splitlines()[-1]}") from error
+    missing = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
+    if missing or found.unexpected_keys:
+        raise CheckpointError(
+            f"weights do not fit {facts['network']}: {len(missing)} missing, {len(found.unexpected_keys)} unknown"
+        )
+    method = facts["experiment"]["method"]
+    deployable = method_class(method["name"]).deployable(network, {**method["options"], **method_options})
+    assert isinstance(deployable, Classifier)
+    return deployable.eval()

@@ -1,0 +1,174 @@
+"""Face detection on composed scenes (scenes.py), with the losses of detection_losses.py."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydantic.dataclasses
+import torch
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from mien.datasets.photographs import Photograph, Photographs, read_photographs
+from mien.detection_metrics import SMALLEST_PX, average_precision, match, size_px
+from mien.errors import ExperimentError
+from mien.face_finder import LONGEST_PX, OVERLAP, Maps, find_faces
+from mien.models.face_finder import FaceFinder
+from mien.preprocessing import ImageArray, Preprocessing
+from mien.training.config import Experiment, validated
+from mien.training.detection_losses import detection_losses
+from mien.training.methods.method import Method
+from mien.training.options import STRICT, AugmentationOptions, NotNegative, Share
+from mien.training.randomness import generator
+from mien.training.scenes import Pictures, SceneFaces, compose
+
+SMALLEST_SCORE = 0.02
+"""Lower scores add nothing to average precision."""
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
+class DetectionOptions:
+    """Options of the detection method."""
+
+    empty_share: Share = 0.4
+    """Share of a scene's tiles that show pictures without faces."""
+    box_weight: NotNegative = 2.0
+    """Weight of the loss of boxes against that of scores."""
+    landmark_weight: NotNegative = 5.0
+    """Weight of the loss of landmarks."""
+
+
+@dataclass(frozen=True)
+class SceneBatch:
+    """One step's scenes."""
+
+    images: Tensor
+    """Normalised float32 (B, 3, S, S)."""
+    faces: SceneFaces
+    """What is in them."""
+
+
+class SceneSource:
+    """Composes the scenes of a step from (seed, epoch, step) alone."""
+
+    def __init__(self, pictures: Pictures, experiment: Experiment) -> None:
+        self.pictures, self.experiment = pictures, experiment
+
+    def batch(self, empty_share: float, epoch: int, step: int) -> SceneBatch:
+        """The scenes of one step."""
+        experiment, data = self.experiment, self.experiment.data
+        draw = generator(experiment.seed, "scenes", epoch, step, self.pictures.boxes.device)
+        images, faces = compose(self.pictures, experiment.schedule.batch_size, data.size_px, empty_share, draw)
+        images = images.sub_(data.mean).mul_(1 / data.deviation)
+        return SceneBatch(images.contiguous(memory_format=torch.channels_last), faces)
+
+
+class Detection(Method[FaceFinder, SceneBatch, Photographs]):
+    """Scenes composed anew for every step; selection by average precision on whole photographs."""
+
+    selected_by = "average_precision"
+
+    def __init__(self, source: SceneSource, network: FaceFinder, options: dict[str, Any]) -> None:
+        self.source = source
+        self.options = self.read_options(options)
+
+    @staticmethod
+    def open(name: str, root: Path, split: str) -> Photographs:
+        if name != Photographs.name:
+            raise ExperimentError(f"method detection: expected the data set {Photographs.name!r}, found {name!r}")
+        return read_photographs(root, split)
+
+    @staticmethod
+    def make_network(experiment: Experiment, classes: int) -> FaceFinder:
+        options = experiment.network
+        if options.name != "face-finder":
+            raise ExperimentError(f"method detection: expected the network 'face-finder', found {options.name!r}")
+        try:
+            return FaceFinder(**options.options)
+        except TypeError as error:
+            raise ExperimentError(f"network face-finder: {error}") from error
+
+    @staticmethod
+    def make_source(
+        training: Photographs, preprocessing: Preprocessing, experiment: Experiment, device: torch.device
+    ) -> SceneSource:
+        return SceneSource(Pictures(training, device), experiment)
+
+    @staticmethod
+    def prepare(selection: Photographs, preprocessing: Preprocessing) -> Photographs:
+        return selection
+
+    @staticmethod
+    def measure(network: FaceFinder, preprocessing: Preprocessing, prepared: Photographs) -> dict[str, float]:
+        """On faces-dev as at run time; `bare` faces are those without a mask."""
+        found = [
+            (
+                photograph,
+                find_faces(photograph.read(), maps_of(network, preprocessing), LONGEST_PX, SMALLEST_SCORE, OVERLAP),
+            )
+            for photograph in prepared
+        ]
+        result = {}
+        for name, labels in (("average_precision", None), ("bare_average_precision", ("no_mask",))):
+            matches = [
+                match(each.boxes_xyxy, each.scores, photograph.boxes_xyxy, counted(photograph, labels))
+                for photograph, each in found
+            ]
+            result[name] = average_precision(matches)
+        return result
+
+    @staticmethod
+    def read_options(options: dict[str, Any]) -> DetectionOptions:
+        return validated(TypeAdapter(DetectionOptions), options, "method detection")
+
+    def steps_per_epoch(self) -> int:
+        experiment = self.source.experiment
+        return experiment.schedule.steps_per_epoch or self.source.pictures.with_faces // experiment.schedule.batch_size
+
+    def batches(self, epoch: int) -> Iterator[SceneBatch]:
+        for step in range(self.steps_per_epoch()):
+            yield self.source.batch(self.options.empty_share, epoch, step)
+
+    def loss(self, network: FaceFinder, batch: SceneBatch, epoch: int) -> dict[str, Tensor]:
+        losses = detection_losses(network(batch.images), batch.faces)
+        weighted = self.options.box_weight * losses["box"] + self.options.landmark_weight * losses["landmark"]
+        return {"loss": losses["score"] + weighted, **losses}
+
+    @classmethod
+    def check(cls, network: FaceFinder, experiment: Experiment) -> None:
+        data, schedule = experiment.data, experiment.schedule
+        if data.channels != 3 or data.size_px % 288:
+            raise ExperimentError(
+                "method detection: expected channels = 3 and a size_px divisible by 288 (tiles, strides and blocks of "
+                f"JPEG), found {data.channels} and {data.size_px}"
+            )
+        if experiment.joint or data.folds or schedule.progressive_size_px or experiment.network.weights:
+            raise ExperimentError(
+                "method detection: expected an experiment without joint rounds, folds, progressive sizes and weights"
+            )
+        if experiment.augmentation != AugmentationOptions():
+            raise ExperimentError("method detection: expected no [augmentation]; its scenes have their own")
+
+
+def maps_of(network: FaceFinder, preprocessing: Preprocessing) -> Callable[[ImageArray], Maps]:
+    """A network in torch as `find_faces` takes it."""
+    device = next(network.parameters()).device
+
+    def maps(image: ImageArray) -> Maps:
+        x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float().mul_(1 / 255)
+        x = x.sub_(preprocessing.mean).mul_(1 / preprocessing.deviation)
+        with torch.inference_mode():
+            return [found[0].float().cpu().numpy() for found in network(x)]
+
+    return maps
+
+
+def counted(photograph: Photograph, labels: tuple[str, ...] | None) -> NDArray[np.bool_]:
+    """Whether each true face is measured: large enough, and with one of the labels."""
+    sizes = np.array([size_px(box) for box in photograph.boxes_xyxy])
+    return (sizes >= SMALLEST_PX) & np.array(
+        [labels is None or label in labels for label in photograph.labels], np.bool_
+    )

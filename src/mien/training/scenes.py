@@ -1,0 +1,239 @@
+"""Scenes to learn face detection from: mosaics of labelled pictures, turned, zoomed and cut, on the device.
+
+Each picture shows its main face in a tile of its own; a scene has 1 to 144 tiles, so that faces are between a few
+pixels and larger than the scene. A mosaic (Bochkovskiy et al., "YOLOv4", 2020, https://arxiv.org/abs/2004.10934) of
+portraits is the only way to small faces where all labelled faces are about 100 pixels wide.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from mien.datasets.photographs import Photograph
+from mien.training.degradation import degrade, relight
+from mien.training.masking import uniform
+from mien.training.occluders import occlude
+
+PICTURE_PX = 250
+"""Side of all pictures, that of LFW's."""
+LEVELS = 4
+"""Each picture is kept in so many sizes, each half of the one before, so that small tiles are not sampled with gaps."""
+MOST_FACES = 4
+"""Faces of a picture that are kept, the largest ones."""
+LAYOUT = {1: 8, 2: 8, 3: 5, 4: 4, 6: 3, 8: 2, 12: 2}
+"""Of 32 scenes, how many have 1, 2x2, 3x3 ... tiles (chosen)."""
+SURE_BOX = 0.6
+"""Boxes of lower scores are sometimes wrong (DATA.md): they are neither faces nor background."""
+SMALLEST_PX = 8.0
+"""Smaller faces (square root of the area) are neither faces nor background."""
+WHOLE_SHARE, ANY_SHARE = 0.5, 0.15
+"""A face of which this share of the box is in its tile is a face; below the second one it is none (chosen)."""
+
+
+@dataclass(frozen=True)
+class SceneFaces:
+    """The faces of B scenes, F in all."""
+
+    scene: Tensor
+    """int64 (F,)."""
+    boxes_xyxy: Tensor
+    """float32 (F, 4) pixels of the scene: what is seen of the upright bounding box of the face."""
+    landmarks_xy: Tensor
+    """float32 (F, 5, 2) pixels of the scene, in the order of `Photograph`."""
+    seen: Tensor
+    """bool (F, 5): whether a landmark lies in the face's tile."""
+    ignored: Tensor
+    """bool (F,): too small, cut off or doubtful; such cells are left out of the loss."""
+
+
+class Pictures:
+    """Labelled pictures and pictures without faces as tensors on the device."""
+
+    def __init__(self, photographs: Sequence[Photograph], device: torch.device) -> None:
+        with_faces = [each for each in photographs if len(each.boxes_xyxy)]
+        empty = [square for each in photographs if not len(each.boxes_xyxy) for square in _squares(each)]
+        pixels = np.empty((len(with_faces) + len(empty), 3, PICTURE_PX, PICTURE_PX), np.uint8)
+        for index, photograph in enumerate(with_faces):
+            pixels[index] = photograph.read().transpose(2, 0, 1)
+        for index, square in enumerate(empty, start=len(with_faces)):
+            pixels[index] = square.transpose(2, 0, 1)
+        self.with_faces, self.empty = len(with_faces), len(empty)
+        boxes = np.zeros((len(pixels), MOST_FACES, 4), np.float32)
+        scores = np.zeros((len(pixels), MOST_FACES), np.float32)
+        landmarks = np.zeros((len(pixels), MOST_FACES, 5, 2), np.float32)
+        for index, each in enumerate(with_faces):
+            assert each.landmarks_xy is not None
+            order = np.argsort(-(each.boxes_xyxy[:, 2:] - each.boxes_xyxy[:, :2]).prod(axis=1))[:MOST_FACES]
+            boxes[index, : len(order)] = each.boxes_xyxy[order]
+            scores[index, : len(order)] = each.box_scores[order]
+            landmarks[index, : len(order)] = each.landmarks_xy[order]
+        self.boxes, self.scores, self.landmarks = (
+            torch.from_numpy(values).to(device) for values in (boxes, scores, landmarks)
+        )
+        self.levels = [torch.from_numpy(pixels).to(device)]
+        while len(self.levels) < LEVELS:
+            self.levels.append(_halved(self.levels[-1]))
+
+
+def _squares(photograph: Photograph) -> list[np.ndarray]:
+    """Both ends of an oblong picture, as squares."""
+    image = Image.fromarray(photograph.read())
+    side = min(image.size)
+    corners = [(0, 0), (image.width - side, image.height - side)]
+    boxes = [(x, y, x + side, y + side) for x, y in corners]
+    return [np.asarray(image.resize((PICTURE_PX, PICTURE_PX), Image.Resampling.BOX, box)) for box in boxes]
+
+
+def _halved(pixels: Tensor) -> Tensor:
+    size = pixels.shape[-1] // 2
+    parts = (functional.interpolate(part.float(), (size, size), mode="area") for part in torch.split(pixels, 256))
+    return torch.cat([part.round_().to(torch.uint8) for part in parts])
+
+
+@dataclass(frozen=True)
+class _Placement:
+    """Where each of T tiles takes its pixels from: source = centre + turn (place - focus)."""
+
+    picture: Tensor
+    """int64 (T,)."""
+    turn: Tensor
+    """(T, 2, 2), in pixels of the picture for one of the tile."""
+    centre: Tensor
+    """(T, 2) pixels of the picture."""
+    focus: Tensor
+    """(T, 2) pixels of the tile."""
+    zoom: Tensor
+    """(T,) pixels of the tile for one of the picture."""
+    angle: Tensor
+    """(T,) radians, clockwise as seen."""
+    mirrored: Tensor
+    """bool (T,)."""
+
+
+def compose(
+    pictures: Pictures, count: int, size_px: int, empty_share: float, draw: torch.Generator
+) -> tuple[Tensor, SceneFaces]:
+    """Scenes float32 (B, 3, S, S) on the scale 0 to 1, with their faces.
+
+    empty_share: how many of the tiles show pictures without faces. draw: on the device of the pictures.
+    """
+    scenes, faces, first = [], [], 0
+    for tiles, scene_count in layout(count).items():
+        placement = _place(pictures, scene_count * tiles * tiles, size_px // tiles, empty_share, draw)
+        places = source_places(placement, size_px // tiles)
+        sampled = relight(_sample(pictures, placement, places, draw), draw)
+        occluded = occlude(sampled, places, pictures.landmarks[placement.picture, 0], draw)
+        scenes.append(_joined(occluded, tiles))
+        faces.append(_faces(pictures, placement, size_px // tiles, tiles, first))
+        first += scene_count
+    images = degrade(torch.cat(scenes), draw)
+    return images, SceneFaces(*(torch.cat(part) for part in zip(*faces, strict=True)))
+
+
+def layout(count: int) -> dict[int, int]:
+    """How many of a number of scenes have 1, 2x2, 3x3 ... tiles."""
+    ends = np.round(np.cumsum(list(LAYOUT.values())) * count / sum(LAYOUT.values())).astype(int)
+    shares = np.diff(ends, prepend=0)
+    return {tiles: int(share) for tiles, share in zip(LAYOUT, shares, strict=True) if share}
+
+
+def _place(pictures: Pictures, count: int, tile_px: int, empty_share: float, draw: torch.Generator) -> _Placement:
+    like = pictures.boxes
+
+    def drawn(low: float, high: float, *shape: int) -> Tensor:
+        return uniform((count, *shape), low, high, like, draw)
+
+    empty = drawn(0, 1) < (empty_share if pictures.empty else 0)
+    picture = (drawn(0, 1) * pictures.with_faces).long()
+    picture = torch.where(empty, pictures.with_faces + (drawn(0, 1) * pictures.empty).long(), picture)
+    box = pictures.boxes[picture, 0]
+    height = torch.where(empty, PICTURE_PX / 2, box[:, 3] - box[:, 1])
+    centre = torch.where(empty[:, None], PICTURE_PX / 2 + drawn(-40, 40, 2), (box[:, :2] + box[:, 2:]) / 2)
+    largest = 1.25 if tile_px >= 144 else 1.0
+    height_px = tile_px * (drawn(0, 1) * math.log(largest / 0.45)).exp() * 0.45
+    zoom = height_px / height
+    room = (tile_px / 2 - 0.3 * height_px).clamp(min=0)  # a fifth of the face may be cut off
+    focus = tile_px / 2 + drawn(-1, 1, 2) * room[:, None]
+    slight = torch.randn(count, generator=draw, device=like.device) * math.radians(8)
+    angle = torch.where(drawn(0, 1) < 0.5, slight, drawn(-math.radians(50), math.radians(50)))
+    mirrored = drawn(0, 1) < 0.5
+    cosine, sine = angle.cos() / zoom, angle.sin() / zoom
+    flip = torch.where(mirrored, -1.0, 1.0)
+    turn = torch.stack((torch.stack((flip * cosine, flip * sine), 1), torch.stack((-sine, cosine), 1)), 1)
+    return _Placement(picture, turn, centre, focus, zoom, angle, mirrored)
+
+
+def source_places(placement: _Placement, tile_px: int) -> Tensor:
+    """Where each pixel of each tile lies in its picture, float (T, t, t, 2)."""
+    steps = torch.arange(tile_px, device=placement.zoom.device) + 0.5
+    place = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1)  # (t, t, 2), x first
+    offset = place - placement.focus[:, None, None]
+    return torch.einsum("txyj,tij->txyi", offset, placement.turn) + placement.centre[:, None, None]
+
+
+def _sample(pictures: Pictures, placement: _Placement, places: Tensor, draw: torch.Generator) -> Tensor:
+    """The tiles' pixels float (T, 3, t, t) on the scale 0 to 1; one in five is blurred, from a smaller size."""
+    tile_px = places.shape[1]
+    blurred = uniform(placement.zoom.shape, 0, 1, placement.zoom, draw) < 0.2
+    level = (-placement.zoom.log2()).round().clamp(min=0) + blurred
+    level = level.clamp(max=LEVELS - 1).long()
+    grid = places * (2 / PICTURE_PX) - 1
+    tiles = torch.empty(len(grid), 3, tile_px, tile_px, device=grid.device)
+    for number, pixels in enumerate(pictures.levels):
+        (chosen,) = torch.nonzero(level == number, as_tuple=True)
+        if len(chosen):
+            source = pixels[placement.picture[chosen]].float().mul_(1 / 255)
+            tiles[chosen] = functional.grid_sample(source, grid[chosen], padding_mode="border", align_corners=False)
+    return tiles
+
+
+def _joined(tiles: Tensor, side: int) -> Tensor:
+    """Tiles (B side side, C, t, t) as scenes (B, C, side t, side t)."""
+    count, channels, size_px, _ = tiles.shape
+    rows = tiles.view(count // side**2, side, side, channels, size_px, size_px)
+    return rows.permute(0, 3, 1, 4, 2, 5).reshape(-1, channels, side * size_px, side * size_px)
+
+
+def _faces(pictures: Pictures, placement: _Placement, tile_px: int, tiles: int, first: int) -> tuple[Tensor, ...]:
+    """The fields of SceneFaces for tiles of scenes that are numbered from `first`."""
+    picture = placement.picture
+    scores, boxes = pictures.scores[picture], pictures.boxes[picture]  # (T, M), (T, M, 4)
+    tile, place = torch.nonzero(scores, as_tuple=True)
+    centres = (boxes[tile, place, :2] + boxes[tile, place, 2:]) / 2
+    halves = (boxes[tile, place, 2:] - boxes[tile, place, :2]) / 2
+    forward = torch.linalg.inv(placement.turn)[tile]  # (F, 2, 2)
+
+    def moved(points: Tensor) -> Tensor:
+        return (
+            torch.einsum("fpj,fij->fpi", points - placement.centre[tile, None], forward) + placement.focus[tile, None]
+        )
+
+    middle = moved(centres[:, None])[:, 0]
+    # Of the turned face, taken as an ellipse in its box.
+    cosine, sine = placement.angle[tile].cos().square(), placement.angle[tile].sin().square()
+    squared = halves.square()
+    half = torch.stack(
+        (squared[:, 0] * cosine + squared[:, 1] * sine, squared[:, 0] * sine + squared[:, 1] * cosine), dim=1
+    )
+    half = half.sqrt() * placement.zoom[tile, None]
+    whole = torch.cat((middle - half, middle + half), dim=1)
+    inside = whole.clamp(0, tile_px)
+    area = (4 * half.prod(dim=1)).clamp(min=1e-6)
+    share = (inside[:, 2:] - inside[:, :2]).prod(dim=1) / area
+    landmarks = moved(pictures.landmarks[picture][tile, place])
+    exchanged = landmarks[:, [1, 0, 2, 4, 3]]
+    landmarks = torch.where(placement.mirrored[tile, None, None], exchanged, landmarks)
+    seen = ((landmarks >= 0) & (landmarks < tile_px)).all(dim=2)
+    doubtful = scores[tile, place] < SURE_BOX
+    ignored = (share < WHOLE_SHARE) | ((share * area).sqrt() < SMALLEST_PX) | doubtful
+    corner = torch.stack((tile % tiles, tile // tiles % tiles), dim=1) * tile_px
+    kept = share >= ANY_SHARE
+    scene = first + tile // (tiles * tiles)
+    fields = (scene, inside + corner.repeat(1, 2), landmarks + corner[:, None], seen, ignored)
+    return tuple(field[kept] for field in fields)

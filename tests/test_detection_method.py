@@ -1,0 +1,149 @@
+"""The detector from training to pixels, on drawn faces."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.datasets.photographs import Photograph, Photographs
+from mien.detection import FaceFinder
+from mien.errors import CheckpointError, ExperimentError, ModelError
+from mien.models.face_finder import FaceFinder as Network
+from mien.preprocessing import Preprocessing
+from mien.training.checkpoint import load_checkpoint
+from mien.training.config import experiment_from_dict
+from mien.training.loop import check_experiment, train
+from mien.training.methods.detection import Detection, maps_of
+
+
+def drawn(seed: int, faces: int = 1) -> Photograph:
+    """A bright disc with dark eyes and mouth on a dark ground."""
+    generator = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:250, :250]
+    pixels = generator.integers(0, 70, (250, 250, 3)).astype(np.uint8)
+    boxes, landmarks = [], []
+    for _ in range(faces):
+        x, y = generator.uniform(100, 150, 2)
+        pixels[((columns - x) / 45) ** 2 + ((rows - y) / 58) ** 2 < 1] = generator.integers(160, 250, 3)
+        points = np.array([[-18, -15], [18, -15], [0, 5], [-15, 28], [15, 28]]) + np.array([x, y])
+        for point_x, point_y in points[[0, 1, 3, 4]]:
+            pixels[(columns - point_x) ** 2 + (rows - point_y) ** 2 < 49] = 20
+        boxes.append([x - 45, y - 58, x + 45, y + 58])
+        landmarks.append(points)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    box = np.array(boxes, np.float32).reshape(-1, 4)
+    points_of = np.array(landmarks, np.float32) if faces else None
+    return Photograph(stream.getvalue(), box, np.ones(faces, np.float32), points_of, ("",) * faces, f"{seed}.png")
+
+
+def experiment(**changes: Any) -> dict[str, Any]:
+    return {
+        "name": "finder",
+        "data": {"dataset": "photographs", "selection_split": "faces-dev", "size_px": 288, "channels": 3},
+        "network": {"name": "face-finder", "options": {"width": 8, "neck": 16}},
+        "method": {"name": "detection"},
+        "schedule": {"epochs": 2, "batch_size": 8, "steps_per_epoch": 30, "warmup_epochs": 0.5, "learning_rate": 0.01},
+        "averaging": 0.9,
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[Photographs, Photographs]:
+    training = Photographs("training", [*(drawn(seed) for seed in range(16)), drawn(50, 0), drawn(51, 0)])
+    return training, Photographs("faces-dev", [drawn(seed) for seed in range(100, 106)])
+
+
+@pytest.fixture(scope="module")
+def run(data: tuple[Photographs, Photographs], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finder")
+    train(experiment_from_dict(experiment(), "x"), *data, folder)
+    return folder
+
+
+def test_it_learns_to_find_drawn_faces(run: Path) -> None:
+    first, last = load_checkpoint(run / "last.safetensors").facts["history"]
+    assert last["training_loss"] < 0.8 * first["training_loss"]
+    assert last["selection_average_precision"] > 0.5
+    assert (run / "curves.png").exists()
+
+
+def test_killed_and_resumed_it_ends_bit_identical(
+    run: Path, data: tuple[Photographs, Photographs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Detection.loss
+
+    def killed(self: Detection, network: Network, batch: Any, epoch: int) -> dict[str, torch.Tensor]:
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return step(self, network, batch, epoch)
+
+    monkeypatch.setattr(Detection, "loss", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment_from_dict(experiment(), "x"), *data, tmp_path)
+    monkeypatch.undo()
+    train(experiment_from_dict(experiment(), "x"), *data, tmp_path, resume=True)
+    whole, resumed = (load_checkpoint(folder / "last.safetensors").tensors for folder in (run, tmp_path))
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+
+
+def test_from_checkpoint_to_faces(run: Path, tmp_path: Path) -> None:
+    """Exported by the command line, found in a photograph that was never seen, and in a larger copy of it."""
+    out = tmp_path / "finder.onnx"
+    result = CliRunner().invoke(app, ["export", str(run / "last.safetensors"), "--out", str(out), "--licence", "none"])
+    assert result.exit_code == 0, result.output
+    detector = FaceFinder(str(out), longest_px=250, smallest_score=0.5)
+    photograph = drawn(200)
+    best, *_ = detector.detect(photograph.read())
+    assert np.abs(np.array(best.box_xyxy) - photograph.boxes_xyxy[0]).max() < 25
+    assert best.landmarks_xy is not None
+    assert best.landmarks_xy.shape == (5, 2)
+    image = Image.fromarray(photograph.read()).resize((1000, 1000))
+    large, *_ = detector.detect(np.asarray(image))
+    assert np.abs(np.array(large.box_xyxy) / 4 - best.box_xyxy).max() < 12
+    assert detector.detect(np.zeros((5, 700, 3), np.uint8)) == []
+    checkpoint = load_checkpoint(run / "last.safetensors")
+    network = Network(8, 16)
+    network.load_state_dict(checkpoint.part("average"), strict=False)
+    maps = maps_of(network.eval(), Preprocessing(288, 3))(np.zeros((96, 64, 3), np.uint8))
+    assert [each.shape for each in maps] == [(15, 12, 8), (15, 6, 4), (15, 3, 2)]
+    result = CliRunner().invoke(app, ["export", str(run / "last.safetensors"), "--out", str(out), "--int8"])
+    assert "expected --name and --licence alone for a detector" in result.output
+
+
+def test_the_packaged_size() -> None:
+    assert sum(parameter.numel() for parameter in Network().parameters()) == 153_423
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": {"dataset": "photographs", "size_px": 256, "channels": 3}}, "size_px divisible by 288"),
+        ({"augmentation": {"rotation_degrees": 10}}, r"expected no \[augmentation\]"),
+        ({"network": {"name": "rlr-cnet"}}, "expected the network 'face-finder'"),
+        ({"network": {"name": "face-finder", "options": {"depth": 2}}}, "network face-finder: .*depth"),
+        ({"method": {"name": "detection", "options": {"empty_share": 2}}}, "empty_share"),
+    ],
+)
+def test_wrong_experiments_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExperimentError, match=message):
+        check_experiment(experiment_from_dict(experiment(**changes), "x"))
+
+
+def test_wrong_use_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match="expected the data set 'photographs', found 'fer2013'"):
+        Detection.open("fer2013", tmp_path, "training")
+    with pytest.raises(ValueError, match="smallest_score must lie between 0 and 1, not 1"):
+        FaceFinder(smallest_score=1)
+    with pytest.raises(ModelError, match="unknown model 'nothing'"):
+        FaceFinder("nothing")
+    with pytest.raises(CheckpointError):
+        load_checkpoint(tmp_path / "none")

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from mien.detection_metrics import Matches, average_precision, match, recall
+
+TRUTH = np.array([[0, 0, 40, 40], [100, 0, 140, 40], [200, 0, 210, 10]], np.float32)
+COUNTED = np.array([True, True, False])
+
+
+def matched(boxes: list[list[float]], scores: list[float]) -> Matches:
+    return match(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), TRUTH, COUNTED)
+
+
+def test_each_true_face_is_found_once_the_surest_first() -> None:
+    found = matched([[0, 0, 40, 38], [0, 0, 40, 40], [300, 0, 340, 40]], [0.6, 0.9, 0.7])
+    assert found.scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
+    assert found.right.tolist() == [True, False, False]  # the third finds the first face again
+    assert found.truth.tolist() == [0, -1, -1]
+
+
+def test_faces_that_do_not_count_are_neither_missed_nor_wrong() -> None:
+    small_and_alone = [400.0, 0.0, 410.0, 10.0]
+    found = matched([[200, 0, 210, 10], small_and_alone, [0, 0, 40, 40]], [0.9, 0.8, 0.7])
+    assert found.scores.tolist() == pytest.approx([0.7])
+    assert recall([found], 0.5) == 0.5
+    assert recall([found], 0.75) == 0
+
+
+def test_too_little_overlap_is_no_hit() -> None:
+    assert matched([[0, 0, 40, 19.9]], [0.9]).right.tolist() == [False]
+    assert matched([[0, 0, 40, 20.1]], [0.9]).right.tolist() == [True]
+
+
+def test_average_precision_by_hand() -> None:
+    # Four faces; right, wrong, right, right, wrong: precision 1, 1/2, 2/3, 3/4, 3/5; its best at or after each hit is
+    # 1, 3/4, 3/4, and one face is never found.
+    found = Matches(
+        np.array([0.9, 0.8, 0.7, 0.6, 0.5], np.float32),
+        np.array([True, False, True, True, False]),
+        np.zeros(5, np.intp),
+        np.ones(4, np.bool_),
+    )
+    assert average_precision([found]) == pytest.approx((1 + 0.75 + 0.75) / 4)
+    nothing = Matches(found.scores[:0], found.right[:0], found.truth[:0], found.counted)
+    assert average_precision([nothing]) == 0
+    assert average_precision([found, nothing]) == pytest.approx((1 + 0.75 + 0.75) / 8)
+
+
+def test_the_order_of_pictures_does_not_matter() -> None:
+    first, second = matched([[0, 0, 40, 40]], [0.3]), matched([[300, 0, 340, 40], [100, 0, 140, 40]], [0.9, 0.8])
+    assert average_precision([first, second]) == average_precision([second, first]) == pytest.approx(2 / 3 * 2 / 4)

@@ -1,0 +1,84 @@
+import math
+
+import numpy as np
+import pytest
+
+from mien.face_finder import (
+    STRIDES,
+    VALUES,
+    Candidates,
+    Maps,
+    decode,
+    find_faces,
+    roll_degrees,
+    upright_box,
+    without_repetitions,
+)
+from mien.preprocessing import ImageArray
+
+
+def empty_maps(height: int, width: int) -> list[np.ndarray]:
+    maps = [np.zeros((VALUES, height // stride, width // stride), np.float32) for stride in STRIDES]
+    for each in maps:
+        each[0] = -10
+    return maps
+
+
+def test_decoding_by_hand() -> None:
+    maps = empty_maps(64, 96)
+    cell = maps[0][:, 2, 5]  # the centre of this cell is (44, 20)
+    cell[0] = math.log(0.8 / 0.2)
+    cell[1:5] = 0.5, -0.25, math.log(2), math.log(1.5)  # centre (48, 18), 64 x 48
+    cell[5:7] = -0.5, 0.25  # left eye, in units of 32
+    maps[2][0, 1, 0] = math.log(0.9 / 0.1)  # the centre of this cell is (16, 48), the usual face 128 x 128
+    found = decode(maps, 0.5)
+    np.testing.assert_allclose(found.scores, [0.9, 0.8], atol=1e-6)
+    np.testing.assert_allclose(found.boxes_xyxy, [[-48, -16, 80, 112], [16, -6, 80, 42]], atol=1e-4)
+    np.testing.assert_allclose(found.landmarks_xy[1], [[28, 28], *[[44, 20]] * 4], atol=1e-4)
+    assert len(decode(maps, 0.85).scores) == 1
+    assert decode(empty_maps(64, 64), 0.5).boxes_xyxy.shape == (0, 4)
+
+
+def test_repetitions_go_the_surest_stays() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [8, 0, 18, 10], [30, 30, 40, 40]], np.float32)
+    scores = np.array([0.9, 0.8, 0.7, 0.6], np.float32)  # the first two share 90 of 110, the first and third 20 of 180
+    kept = without_repetitions(Candidates(boxes, scores, np.zeros((4, 5, 2), np.float32)), 0.4)
+    assert kept.scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
+    nothing = Candidates(boxes[:0], scores[:0], np.zeros((0, 5, 2), np.float32))
+    assert len(without_repetitions(nothing, 0.4).scores) == 0
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "seen"), [(480, 640, (192, 256)), (90, 70, (96, 96)), (1, 1, (32, 32)), (3000, 30, (256, 32))]
+)
+def test_boxes_are_in_pixels_of_the_picture(height: int, width: int, seen: tuple[int, int]) -> None:
+    """A network that finds a face in its first cell, whatever the picture."""
+
+    def network(image: ImageArray) -> Maps:
+        assert image.shape == (*seen, 3)
+        maps = empty_maps(*seen)
+        maps[0][0, 0, 0] = 5
+        return maps
+
+    found = find_faces(np.full((height, width, 3), 200, np.uint8), network, 256, 0.5, 0.4)
+    scale_x, scale_y = (side / max(1, round(side * min(1.0, 256 / max(height, width)))) for side in (width, height))
+    expected = np.array([-12 * scale_x, -12 * scale_y, 20 * scale_x, 20 * scale_y])
+    np.testing.assert_allclose(found.boxes_xyxy[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(found.landmarks_xy[0, 0], [4 * scale_x, 4 * scale_y], rtol=1e-5)
+
+
+def test_the_lean_of_a_face() -> None:
+    landmarks = np.array([[10, 10], [20, 20], [0, 0], [0, 0], [0, 0]], np.float32)
+    assert roll_degrees(landmarks) == pytest.approx(45)
+    assert roll_degrees(landmarks[[1, 0, 2, 3, 4]]) == pytest.approx(-135)
+
+
+@pytest.mark.parametrize("degrees", [0, 10, -20, 30, -45, 60])
+def test_an_upright_box_comes_back(degrees: float) -> None:
+    half_width, half_height = 50.0, 64.5
+    cosine, sine = math.cos(math.radians(degrees)) ** 2, math.sin(math.radians(degrees)) ** 2
+    wide = math.sqrt(half_width**2 * cosine + half_height**2 * sine)
+    high = math.sqrt(half_width**2 * sine + half_height**2 * cosine)
+    leaning = np.array([100 - wide, 200 - high, 100 + wide, 200 + high], np.float32)
+    expected = (100 - half_width, 200 - half_height, 100 + half_width, 200 + half_height)
+    assert upright_box(leaning, degrees) == pytest.approx(expected, abs=1e-3)
