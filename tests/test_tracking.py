@@ -5,12 +5,13 @@ from mien.tracking import (
     People,
     TrackedFace,
     TrackingOptions,
+    between,
     follow,
     intersection_over_union,
     smooth,
 )
 
-OPTIONS = TrackingOptions()
+OPTIONS = TrackingOptions(confirmed_s=0)
 FRAME_S = 1 / 25
 
 
@@ -96,3 +97,25 @@ def test_overlap_worked_by_hand() -> None:
 def test_impossible_options(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TrackingOptions(**wrong)
+
+
+def test_a_short_false_hit_is_nobody() -> None:
+    """Found in 4 frames, 0.12 s; then in 6, 0.2 s, which confirms it in the last of them."""
+    options = TrackingOptions(confirmed_s=0.2)
+    frames = [[face(50), face(300)] if index < 4 or 10 <= index < 16 else [face(50)] for index in range(20)]
+    found = numbers(walk(frames, options))
+    assert found[:5] == [[]] * 5
+    assert found[5:15] == [[1]] * 10
+    assert found[15] == [1, 2]
+    assert found[16:] == [[1]] * 4
+
+
+def test_between_looks_faces_move_on() -> None:
+    people, _ = follow(People(), [face(0)], 0.0, OPTIONS)
+    people, _ = follow(people, [face(10)], 0.1, OPTIONS)  # 100 pixels a second, believed by half
+    (tracked,) = between(people, 0.2)
+    assert tracked.person == 1
+    assert tracked.face.box_xyxy == pytest.approx((15, 100, 55, 140))
+    people, _ = follow(people, [], 0.3, OPTIONS)
+    assert [each.person for each in between(people, 0.4)] == [1]
+    assert between(People(), 0.0) == []

@@ -6,8 +6,9 @@
 
 from mien.recognizer import Recognizer
 from mien.results import Face
+from mien.video import Video
 from mien.weights import list_models
 
 __version__ = "0.1.0"
 
-__all__ = ["Face", "Recognizer", "__version__", "list_models"]
+__all__ = ["Face", "Recognizer", "Video", "__version__", "list_models"]

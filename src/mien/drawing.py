@@ -27,10 +27,11 @@ LONGEST_NAME = 14
 Rectangle = tuple[float, float, float, float]
 
 
-def draw_faces(image: ImageArray, faces: Sequence[Face]) -> ImageArray:
+def draw_faces(image: ImageArray, faces: Sequence[Face], titles: Sequence[str] = ()) -> ImageArray:
     """Draw boxes and score charts.
 
-    image: RGB uint8 (H, W, 3). Returns a new picture; small ones are enlarged by a whole number.
+    image: RGB uint8 (H, W, 3). titles: what stands above each chart, such as the number of a person.
+    Returns a new picture; small ones are enlarged by a whole number.
     Every chart lies inside the picture, beside its face where there is room, and away from other faces.
     """
     height, width = image.shape[:2]
@@ -45,8 +46,8 @@ def draw_faces(image: ImageArray, faces: Sequence[Face]) -> ImageArray:
     for face, box in zip(faces, boxes, strict=True):
         draw.rectangle(_inside(box, picture.size), outline=_colour(face.expression), width=line_px)
     occupied = list(boxes)
-    for face, box in zip(faces, boxes, strict=True):
-        chart = _Chart(face, box, picture.size)
+    for face, box, title in zip(faces, boxes, titles or [""] * len(faces), strict=True):
+        chart = _Chart(face, box, picture.size, title)
         place = chart.place(box, occupied)
         chart.draw(draw, place)
         occupied.append(place)
@@ -56,8 +57,9 @@ def draw_faces(image: ImageArray, faces: Sequence[Face]) -> ImageArray:
 class _Chart:
     """The bar chart of one face: a row for each expression, as many as the picture has room for."""
 
-    def __init__(self, face: Face, box: Rectangle, picture_size: tuple[int, int]) -> None:
+    def __init__(self, face: Face, box: Rectangle, picture_size: tuple[int, int], title: str) -> None:
         width, height = self.picture_size = picture_size
+        self.title = title
         self.rows = [
             (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…", name, score)
             for name, score in sorted(face.scores.items(), key=lambda item: -item[1])
@@ -68,8 +70,9 @@ class _Chart:
         self._lay_out(max(1, int(min(wanted_px, height / 3))))
         while self.width_px > width and self.font_px > 1:
             self._lay_out(self.font_px - 1)
-        self.rows = self.rows[: max(1, int(height / self.row_px - 0.4))]
-        self.height_px = self.row_px * (len(self.rows) + 0.4)
+        above = 1 if title else 0
+        self.rows = self.rows[: max(1, int(height / self.row_px - 0.4 - above))]
+        self.height_px = self.row_px * (len(self.rows) + 0.4 + above)
 
     def _lay_out(self, font_px: int) -> None:
         self.font_px = font_px
@@ -102,6 +105,9 @@ class _Chart:
         """Draw the chart at its place."""
         left, top, right, bottom = place
         draw.rounded_rectangle((left, top, right - 1, bottom - 1), radius=self.font_px * 0.4, fill=(16, 20, 24, 190))
+        if self.title:
+            draw.text((left + self.gap_px, top + self.row_px * 0.7), self.title, "#ffffff", self.font, anchor="lm")
+            top += self.row_px
         for row, (shown, name, score) in enumerate(self.rows):
             y = top + self.row_px * (row + 0.7)
             bar_left = left + self.name_px + 2 * self.gap_px

@@ -9,6 +9,10 @@ class ImageError(MienError):
     """A picture could not be read."""
 
 
+class VideoError(MienError):
+    """A video or camera could not be read, or only up to a point."""
+
+
 class ModelError(MienError):
     """A model is unknown, damaged, or of another kind than expected."""
 

@@ -1,4 +1,4 @@
-"""Where the results of `mien predict` and `mien label` go: text, JSON lines, csv files, pictures."""
+"""Where results go: text, JSON lines, csv files, pictures."""
 
 import csv
 import json
@@ -15,12 +15,14 @@ from mien.labelling import FaceLabels
 from mien.preprocessing import ImageArray
 from mien.results import Face
 from mien.sources import STDIN, Source
+from mien.tracking import TrackedFace
 
 COLUMNS = (
     *("source", "width", "height", "face", "x0", "y0", "x1", "y1"),
     *("detection_score", "expression"),
 )
 """Columns of the csv file, before a score for each expression and the error."""
+PERSON_COLUMNS = ("time_s", "frame", "person", "x0", "y0", "x1", "y1", "detection_score", "expression")
 LABEL_COLUMNS = ("source", "x0", "y0", "x1", "y1", "expression", "by", "confidence", "similarity", "cluster")
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -83,6 +85,51 @@ class CsvFile:
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
+
+
+class PersonRows:
+    """A csv file with a row for each face of each frame of a video; rows are written as they come.
+
+    Scores are smoothed over time; those of the frame alone are the columns `raw ...`.
+    """
+
+    def __init__(self, file: Path, expressions: Sequence[str]) -> None:
+        self._expressions = expressions
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = file.open("w", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._stream)
+        self._writer.writerow([*PERSON_COLUMNS, *expressions, *(f"raw {name}" for name in expressions)])
+
+    def write(self, number: int, time_s: float, faces: Sequence[TrackedFace]) -> None:
+        """Append the faces of a frame."""
+        for tracked in faces:
+            box = (f"{side:.2f}" for side in tracked.face.box_xyxy)
+            scores = (
+                f"{each[name]:.6f}" for each in (tracked.scores, tracked.face.scores) for name in self._expressions
+            )
+            place = (f"{time_s:.4f}", number, tracked.person, *box, f"{tracked.face.detection_score:.4f}")
+            self._writer.writerow([*place, tracked.expression, *scores])
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def frame_record(number: int, time_s: float, faces: Sequence[TrackedFace]) -> dict[str, Any]:
+    """A frame of a video as plain values, ready for JSON; scores are smoothed, `raw_scores` those of the frame."""
+    return {
+        "frame": number,
+        "time_s": round(time_s, 4),
+        "faces": [
+            {
+                "person": tracked.person,
+                **Face(tracked.face.box_xyxy, tracked.face.detection_score, tracked.scores).to_dict(),
+                "raw_scores": {name: round(score, 6) for name, score in tracked.face.scores.items()},
+            }
+            for tracked in faces
+        ],
+    }
 
 
 class AnnotatedCopies:

@@ -24,9 +24,12 @@ class TrackingOptions:
     """Smallest intersection over union of a face with where the person should be."""
     half_life_s: float = 0.3
     """Seconds after which a score counts half; 0 for no smoothing."""
+    confirmed_s: float = 0.2
+    """Seconds for which a face must be found in every frame that is looked at before it is somebody; detectors have
+    short false hits."""
 
     def __post_init__(self) -> None:
-        for name in ("memory_s", "half_life_s"):
+        for name in ("memory_s", "half_life_s", "confirmed_s"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if not 0 < self.overlap < 1:
@@ -55,11 +58,15 @@ class Person:
     """What is remembered of a person."""
 
     number: int
-    box_xyxy: Box
-    """Where the face was last seen."""
+    """0 for a face that is not confirmed yet."""
+    face: Face
+    """As last seen."""
     velocity: Box
     """How fast the box's sides move, in pixels a second."""
+    first_s: float
+    """When the face was first seen."""
     seen_s: float
+    """When it was last seen."""
     scores: Mapping[str, float]
 
 
@@ -74,14 +81,14 @@ class People:
 def follow(
     people: People, faces: Sequence[Face], time_s: float, options: TrackingOptions
 ) -> tuple[People, list[TrackedFace]]:
-    """Take up the faces of the next frame; the new state, and the faces with their persons, in the order of `faces`.
+    """Take up the faces of the next frame; the new state, and the confirmed faces with their persons, in their order.
 
     time_s: the frame's time, later than that of the frame before.
     """
     known = [person for person in people.persons if time_s - person.seen_s <= options.memory_s]
     pairs = sorted(
         (
-            (overlap, -person.number, place, index)
+            (overlap, -place, index)
             for place, person in enumerate(known)
             for index, face in enumerate(faces)
             if (overlap := intersection_over_union(predicted_box(person, time_s), face.box_xyxy)) >= options.overlap
@@ -90,24 +97,42 @@ def follow(
     )
     person_of: dict[int, Person] = {}
     taken: set[int] = set()
-    for _, _, place, index in pairs:
+    for _, minus_place, index in pairs:
+        place = -minus_place
         if place not in taken and index not in person_of:
             taken.add(place)
             person_of[index] = _seen_again(known[place], faces[index], time_s, options)
     count = people.count
     for index, face in enumerate(faces):
         if index not in person_of:
+            person_of[index] = Person(0, face, (0.0, 0.0, 0.0, 0.0), time_s, time_s, face.scores)
+        person = person_of[index]
+        if not person.number and time_s - person.first_s >= options.confirmed_s - 1e-6:
             count += 1
-            person_of[index] = Person(count, face.box_xyxy, (0.0, 0.0, 0.0, 0.0), time_s, face.scores)
-    tracked = [TrackedFace(person_of[i].number, face, person_of[i].scores) for i, face in enumerate(faces)]
-    absent = [person for place, person in enumerate(known) if place not in taken]
+            person_of[index] = replace(person, number=count)
+    tracked = [
+        TrackedFace(person_of[index].number, face, person_of[index].scores)
+        for index, face in enumerate(faces)
+        if person_of[index].number
+    ]
+    absent = [person for place, person in enumerate(known) if place not in taken and person.number]
     return People((*person_of.values(), *absent), count), tracked
+
+
+def between(people: People, time_s: float) -> list[TrackedFace]:
+    """Everybody who was seen in the frame looked at last, where each should be by a time soon after it."""
+    latest = max((person.seen_s for person in people.persons), default=0.0)
+    return [
+        TrackedFace(person.number, replace(person.face, box_xyxy=predicted_box(person, time_s)), person.scores)
+        for person in people.persons
+        if person.number and person.seen_s == latest
+    ]
 
 
 def predicted_box(person: Person, time_s: float) -> Box:
     """Where a person's face should be at a time, by its velocity."""
     passed = time_s - person.seen_s
-    x0, y0, x1, y1 = (side + speed * passed for side, speed in zip(person.box_xyxy, person.velocity, strict=True))
+    x0, y0, x1, y1 = (side + speed * passed for side, speed in zip(person.face.box_xyxy, person.velocity, strict=True))
     return (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
 
 
@@ -115,11 +140,11 @@ def _seen_again(person: Person, face: Face, time_s: float, options: TrackingOpti
     passed = time_s - person.seen_s
     velocity = person.velocity
     if passed > 0:
-        newest = [(now - then) / passed for now, then in zip(face.box_xyxy, person.box_xyxy, strict=True)]
+        newest = [(now - then) / passed for now, then in zip(face.box_xyxy, person.face.box_xyxy, strict=True)]
         x0, y0, x1, y1 = ((old + new) / 2 for old, new in zip(person.velocity, newest, strict=True))
         velocity = (x0, y0, x1, y1)
     scores = smooth(person.scores, face.scores, passed, options.half_life_s)
-    return replace(person, box_xyxy=face.box_xyxy, velocity=velocity, seen_s=time_s, scores=scores)
+    return replace(person, face=face, velocity=velocity, seen_s=time_s, scores=scores)
 
 
 def smooth(

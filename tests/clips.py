@@ -1,0 +1,77 @@
+"""Generated videos: the portraits of `examples/` moving, crossing and turning dark, with a tone.
+
+`python tests/clips.py FILE [SECONDS]` writes one.
+"""
+
+import math
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SIZE = (640, 480)
+RATE = 25
+SOUND_RATE = 44_100
+
+
+def portraits(height: int = 260) -> list[Image.Image]:
+    """Two portraits of about the same size of face."""
+    first = Image.open(EXAMPLES / "eileen-collins.jpg").convert("RGB").crop((110, 0, 350, 260))
+    second = Image.open(EXAMPLES / "grace-hopper.jpg").convert("RGB").crop((80, 20, 460, 480))
+    return [each.resize((round(each.width * height / each.height), height)) for each in (first, second)]
+
+
+def scene(time_s: float, seconds: float, pictures: list[Image.Image]) -> np.ndarray:
+    """The frame at a time: the first portrait goes to the right, the second before it to the left, both turn dark."""
+    share = time_s / seconds
+    canvas = Image.new("RGB", SIZE, (70, 90, 80))
+    width = SIZE[0] - pictures[0].width
+    canvas.paste(pictures[0], (round(width * share), 30))
+    canvas.paste(pictures[1], (round(width * (1 - share)), 180))
+    light = 0.35 + 0.65 * abs(math.cos(math.pi * share * 2)) if share > 0.5 else 1.0
+    return (np.asarray(canvas) * light).astype(np.uint8)
+
+
+def write_clip(
+    file: Path,
+    seconds: float = 6.0,
+    sound: str | None = "aac",
+    times: list[float] | None = None,
+    people: int = 2,
+    size: tuple[int, int] = SIZE,
+) -> None:
+    """Write a clip; times: of the frames, instead of an even rate. people: 2, or 0 for an empty scene."""
+    pictures = portraits() if people else [Image.new("RGB", (10, 10))] * 2
+    times = times or [index / RATE for index in range(round(seconds * RATE))]
+    with av.open(str(file), "w") as container:
+        video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
+        video.width, video.height, video.pix_fmt = *size, "yuv420p"
+        video.codec_context.time_base = Fraction(1, 90_000)
+        audio = container.add_stream(sound, rate=SOUND_RATE) if sound else None
+        for time_s in times:
+            image = Image.fromarray(scene(time_s, seconds, pictures)).resize(size)
+            frame = av.VideoFrame.from_image(image)
+            frame.pts, frame.time_base = round(time_s * 90_000), Fraction(1, 90_000)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if audio:
+            write_tone(container, audio, seconds)
+
+
+def write_tone(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
+    """A tone of 440 Hz."""
+    samples = np.sin(2 * np.pi * 440 * np.arange(round(seconds * SOUND_RATE)) / SOUND_RATE) * 8000
+    for start in range(0, len(samples), 1024):
+        part = np.repeat(samples[start : start + 1024].astype(np.int16)[None], 2, axis=0)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), format="s16p", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, start, Fraction(1, SOUND_RATE)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+if __name__ == "__main__":
+    write_clip(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 6.0)
