@@ -27,13 +27,15 @@ class Detection:
     """One face found."""
 
     box_xyxy: tuple[float, float, float, float]
-    """Left, top, right, bottom in float pixels of the image; of the upright face where it leans."""
+    """Left, top, right, bottom in float pixels of the image, around the face as it is seen."""
     score: float
     """How sure the detector is, 0 to 1."""
     landmarks_xy: NDArray[np.float32] | None = None
     """(5, 2) float pixels: left eye, right eye, nose tip, left and right mouth corner, as seen in the picture."""
     roll_degrees: float = 0.0
     """How far the face leans clockwise, as seen in the picture."""
+    upright_box_xyxy: tuple[float, float, float, float] | None = None
+    """The box that a leaning face would have if it stood upright, to be cropped; None where it is the same."""
     is_whole_image: bool = False
     """The picture is a face crop already: it is stretched to the network's square, nothing is cut."""
 
@@ -179,7 +181,8 @@ class FaceFinder:
         detections = []
         for box, score, landmarks in zip(found.boxes_xyxy, found.scores, found.landmarks_xy, strict=True):
             roll = roll_degrees(landmarks)
-            detections.append(Detection(upright_box(box, roll), float(score), landmarks, roll))
+            x0, y0, x1, y1 = map(float, box)
+            detections.append(Detection((x0, y0, x1, y1), float(score), landmarks, roll, upright_box(box, roll)))
         return detections
 
     def _maps(self, image: ImageArray) -> Maps:

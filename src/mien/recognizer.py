@@ -67,7 +67,7 @@ class Recognizer:
         crops = [
             self.crop(pixels)
             if found.is_whole_image
-            else crop_face(pixels, found.box_xyxy, preprocessing, found.roll_degrees)
+            else crop_face(pixels, found.upright_box_xyxy or found.box_xyxy, preprocessing, found.roll_degrees)
             for found in detections
         ]
         size_px, channels = preprocessing.size_px, preprocessing.channels

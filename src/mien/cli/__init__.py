@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import mien
-from mien.cli.laboratory import compare, evaluate, export, pack, train
+from mien.cli.laboratory import compare, evaluate, evaluate_detector, export, pack, train
 from mien.cli.recognition import label, models, predict
 from mien.cli.videos import camera, video
 from mien.errors import MienError
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (predict, video, camera, label, models, evaluate, compare, train, export):
+for command in (predict, video, camera, label, models, evaluate, evaluate_detector, compare, train, export):
     app.command()(command)
 data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
 data_app.command()(pack)

@@ -177,3 +177,36 @@ def _train_extra() -> Iterator[None]:
         raise MissingExtraError(
             f"this command needs {error.name}; install it with: pip install 'mien[train]'"
         ) from error
+
+
+def evaluate_detector(
+    root: Annotated[Path, typer.Option(help="The folder with faces-dev.parquet, no-people.parquet and lfw.parquet.")],
+    detector: Annotated[
+        list[str] | None, typer.Option(help="haar, or the file of a face detector; can be repeated.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
+) -> None:
+    """Measure face detectors side by side."""
+    from mien.datasets.photographs import read_photographs
+    from mien.detection import DETECTORS, FaceDetector, FaceFinder
+    from mien.detector_evaluation import SMALLEST_SCORE, evaluate_detectors
+
+    people, empty, portraits = (
+        read_photographs(root, split) for split in ("faces-dev", "no-people-held-out", "lfw-held-out")
+    )
+    detectors: dict[str, tuple[FaceDetector, FaceDetector]] = {}
+    for name in detector or ["haar"]:
+        if name in DETECTORS:
+            detectors[name] = (DETECTORS[name](), DETECTORS[name]())
+        else:
+            detectors[name] = (FaceFinder(name), FaceFinder(name, smallest_score=SMALLEST_SCORE))
+    if json_file:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar((len(people) + len(empty) + len(portraits)) * len(detectors), "evaluate-detector") as (
+        _,
+        advance,
+    ):
+        report = evaluate_detectors(detectors, people, empty, portraits, advance)
+    if json_file:
+        report.write(json_file)
+    print(report.to_markdown())

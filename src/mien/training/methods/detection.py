@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydantic.dataclasses
 import torch
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from mien.datasets.photographs import Photograph, Photographs, read_photographs
-from mien.detection_metrics import SMALLEST_PX, average_precision, match, size_px
+from mien.datasets.photographs import Photographs, read_photographs
+from mien.detector_evaluation import SMALLEST_SCORE, average_precisions
 from mien.errors import ExperimentError
-from mien.face_finder import LONGEST_PX, OVERLAP, Maps, find_faces
+from mien.face_finder import LONGEST_PX, OVERLAP, FloatArray, Maps, find_faces
 from mien.models.face_finder import FaceFinder
 from mien.preprocessing import ImageArray, Preprocessing
 from mien.training.config import Experiment, validated
@@ -24,9 +22,6 @@ from mien.training.methods.method import Method
 from mien.training.options import STRICT, AugmentationOptions, NotNegative, Share
 from mien.training.randomness import generator
 from mien.training.scenes import Pictures, SceneFaces, compose
-
-SMALLEST_SCORE = 0.02
-"""Lower scores add nothing to average precision."""
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
@@ -103,22 +98,18 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
 
     @staticmethod
     def measure(network: FaceFinder, preprocessing: Preprocessing, prepared: Photographs) -> dict[str, float]:
-        """On faces-dev as at run time; `bare` faces are those without a mask."""
-        found = [
-            (
-                photograph,
-                find_faces(photograph.read(), maps_of(network, preprocessing), LONGEST_PX, SMALLEST_SCORE, OVERLAP),
-            )
-            for photograph in prepared
-        ]
-        result = {}
-        for name, labels in (("average_precision", None), ("bare_average_precision", ("no_mask",))):
-            matches = [
-                match(each.boxes_xyxy, each.scores, photograph.boxes_xyxy, counted(photograph, labels))
-                for photograph, each in found
-            ]
-            result[name] = average_precision(matches)
-        return result
+        """Average precision as at run time: of all faces, of bare ones, of masked ones."""
+        maps = maps_of(network, preprocessing)
+
+        def find(image: ImageArray) -> tuple[FloatArray, FloatArray]:
+            found = find_faces(image, maps, LONGEST_PX, SMALLEST_SCORE, OVERLAP)
+            return found.boxes_xyxy, found.scores
+
+        found = average_precisions(find, prepared)
+        return {
+            "average_precision": found["all"],
+            **{f"average_precision_{kind}": found[kind] for kind in ("bare", "masked")},
+        }
 
     @staticmethod
     def read_options(options: dict[str, Any]) -> DetectionOptions:
@@ -164,11 +155,3 @@ def maps_of(network: FaceFinder, preprocessing: Preprocessing) -> Callable[[Imag
             return [found[0].float().cpu().numpy() for found in network(x)]
 
     return maps
-
-
-def counted(photograph: Photograph, labels: tuple[str, ...] | None) -> NDArray[np.bool_]:
-    """Whether each true face is measured: large enough, and with one of the labels."""
-    sizes = np.array([size_px(box) for box in photograph.boxes_xyxy])
-    return (sizes >= SMALLEST_PX) & np.array(
-        [labels is None or label in labels for label in photograph.labels], np.bool_
-    )
