@@ -57,7 +57,7 @@ def draw_faces(image: ImageArray, faces: Sequence[Face], titles: Sequence[str] =
 class _Chart:
     """The bar chart of one face: a row for each expression, as many as the picture has room for."""
 
-    def __init__(self, face: Face, box: Rectangle, picture_size: tuple[int, int], title: str) -> None:
+    def __init__(self, face: Face, box: Rectangle, picture_size: tuple[int, int], title: str = "") -> None:
         width, height = self.picture_size = picture_size
         self.title = title
         self.rows = [
