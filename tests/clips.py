@@ -31,7 +31,8 @@ def scene(time_s: float, seconds: float, pictures: list[Image.Image]) -> np.ndar
     canvas = Image.new("RGB", SIZE, (70, 90, 80))
     width = SIZE[0] - pictures[0].width
     canvas.paste(pictures[0], (round(width * share), 30))
-    canvas.paste(pictures[1], (round(width * (1 - share)), 180))
+    if len(pictures) > 1:
+        canvas.paste(pictures[1], (round(width * (1 - share)), 180))
     light = 0.35 + 0.65 * abs(math.cos(math.pi * share * 2)) if share > 0.5 else 1.0
     return (np.asarray(canvas) * light).astype(np.uint8)
 
@@ -44,8 +45,8 @@ def write_clip(
     people: int = 2,
     size: tuple[int, int] = SIZE,
 ) -> None:
-    """Write a clip; times: of the frames, instead of an even rate. people: 2, or 0 for an empty scene."""
-    pictures = portraits() if people else [Image.new("RGB", (10, 10))] * 2
+    """Write a clip; times: of the frames, instead of an even rate. people: 0 to 2."""
+    pictures = portraits()[:people] if people else [Image.new("RGB", (10, 10))]
     times = times or [index / RATE for index in range(round(seconds * RATE))]
     with av.open(str(file), "w") as container:
         video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
