@@ -21,7 +21,8 @@ from clips import write_clip
 
 from mien import Recognizer, Video
 from mien.drawing import draw_faces
-from mien.tracking import People, TrackingOptions, between, follow, intersection_over_union
+from mien.results import intersection_over_union
+from mien.tracking import People, TrackingOptions, between, follow
 from mien.video_file import VideoFile
 
 EVERY = (2, 3, 5, 10)

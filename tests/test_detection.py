@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.detection import DETECTORS, HaarDetector, WholeImage, make_detector, overlap
+from mien.detection import DETECTORS, HaarDetector, WholeImage, make_detector
 from mien.errors import ModelError
 from mien.images import read_image
+from mien.results import intersection_over_union
 
 COLLINS_BOX = (176, 66, 274, 164)
 """Where Eileen Collins' face is in her portrait, looked up by eye."""
@@ -23,15 +24,15 @@ def portrait(examples: Path) -> np.ndarray:
 
 def test_the_face_of_a_portrait(haar: HaarDetector, examples: Path) -> None:
     (face,) = haar.detect(portrait(examples))
-    assert overlap(face.box_xyxy, COLLINS_BOX) > 0.8
+    assert intersection_over_union(face.box_xyxy, COLLINS_BOX) > 0.8
     assert 0.5 < face.score <= 1
     assert face.roll_degrees == 0
 
 
 def test_two_people(haar: HaarDetector, examples: Path) -> None:
     first, second = sorted(haar.detect(read_image(examples / "two-people.jpg")), key=lambda f: f.box_xyxy)
-    assert overlap(first.box_xyxy, COLLINS_BOX) > 0.8
-    assert overlap(second.box_xyxy, (639, 90, 834, 284)) > 0.7
+    assert intersection_over_union(first.box_xyxy, COLLINS_BOX) > 0.8
+    assert intersection_over_union(second.box_xyxy, (639, 90, 834, 284)) > 0.7
 
 
 def test_faces_from_forty_pixels_on(haar: HaarDetector, examples: Path) -> None:
@@ -41,7 +42,7 @@ def test_faces_from_forty_pixels_on(haar: HaarDetector, examples: Path) -> None:
     canvas.paste(small, (300, 200))
     (face,) = haar.detect(np.asarray(canvas))
     expected = tuple(300 + COLLINS_BOX[i] * 0.4 if i % 2 == 0 else 200 + COLLINS_BOX[i] * 0.4 for i in range(4))
-    assert overlap(face.box_xyxy, expected) > 0.6
+    assert intersection_over_union(face.box_xyxy, expected) > 0.6
 
 
 @pytest.mark.parametrize("lean", [-45, -25, 25, 45])
@@ -74,5 +75,5 @@ def test_detectors_by_name() -> None:
 
 
 def test_overlap_worked_by_hand() -> None:
-    assert overlap((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(1 / 3)
-    assert overlap((0, 0, 1, 1), (2, 2, 3, 3)) == 0
+    assert intersection_over_union((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(1 / 3)
+    assert intersection_over_union((0, 0, 1, 1), (2, 2, 3, 3)) == 0

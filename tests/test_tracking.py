@@ -1,13 +1,12 @@
 import pytest
 
-from mien.results import Face
+from mien.results import Face, intersection_over_union
 from mien.tracking import (
     People,
     TrackedFace,
     TrackingOptions,
     between,
     follow,
-    intersection_over_union,
     smooth,
 )
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mien.errors import MissingExtraError, ModelError
 from mien.face_finder import LONGEST_PX, OVERLAP, Maps, find_faces, roll_degrees, upright_box
 from mien.preprocessing import ImageArray
+from mien.results import intersection_over_union
 from mien.session import open_session
 from mien.weights import read_model
 
@@ -211,18 +212,9 @@ def _score(weight: float) -> float:
     return 1 / (1 + math.exp(-3 * (weight - 54.4)))
 
 
-def overlap(first: tuple[float, ...], second: tuple[float, ...]) -> float:
-    """Intersection over union of two boxes (x0, y0, x1, y1)."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    shared = max(0.0, width) * max(0.0, height)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
-    return shared / (areas - shared)
-
-
 def _without_overlaps(faces: list[Detection], limit: float = 0.3) -> list[Detection]:
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if all(overlap(face.box_xyxy, other.box_xyxy) < limit for other in kept):
+        if all(intersection_over_union(face.box_xyxy, other.box_xyxy) < limit for other in kept):
             kept.append(face)
     return kept

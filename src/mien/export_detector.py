@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mien.errors import CheckpointError, ModelError
+from mien.errors import ModelError
 from mien.export import TOLERANCE, encode, enter_into_manifest, read_manifest
 from mien.face_finder import STRIDES
 from mien.models.face_finder import FaceFinder
 from mien.preprocessing import Preprocessing
 from mien.session import open_session
 from mien.training.checkpoint import Checkpoint, load_checkpoint
+from mien.training.deployment import load_average
 
 STATED_PX = (320, 416)
 """Height and width for which multiply-adds are stated: a photograph of 4 to 3, as large as it is by default."""
@@ -41,12 +42,7 @@ def is_detector(checkpoint: Path) -> bool:
 def trained_detector(checkpoint: Checkpoint) -> FaceFinder:
     """The averaged network of a checkpoint, in evaluation mode; CheckpointError where weights do not fit."""
     network = FaceFinder(**checkpoint.facts["network_options"])
-    try:
-        found = network.load_state_dict(checkpoint.part("average"), strict=False)
-    except RuntimeError as error:
-        raise CheckpointError(f"weights do not fit face-finder: {str(error).splitlines()[-1]}") from error
-    if [name for name in found.missing_keys if not name.endswith("num_batches_tracked")] or found.unexpected_keys:
-        raise CheckpointError(f"weights do not fit face-finder: {found}")
+    load_average(network, checkpoint)
     return network.eval()
 
 

@@ -9,9 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mien.results import Face
-
-Box = tuple[float, float, float, float]
+from mien.results import Box, Face, intersection_over_union
 
 
 @dataclass(frozen=True)
@@ -153,12 +151,3 @@ def smooth(
     """Exponential smoothing: what was counts half after each half-life."""
     kept = math.pow(0.5, passed_s / half_life_s) if half_life_s > 0 else 0.0
     return {name: kept * before[name] + (1 - kept) * score for name, score in now.items()}
-
-
-def intersection_over_union(first: Box, second: Box) -> float:
-    """The area that two boxes share, over that which they cover together."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    shared = max(0.0, width) * max(0.0, height)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
-    return shared / (areas - shared)

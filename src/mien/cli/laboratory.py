@@ -136,7 +136,7 @@ def export(
         bool, typer.Option(help="Also write a small checkpoint beside it, to start trainings from.")
     ] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Store weights in half precision: half the size.")] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Compute in 8-bit integers: a quarter of the size.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Compute in 8-bit integers: a third of the size.")] = False,
 ) -> None:
     """Write a trained network as ONNX, check it against torch, and enter it into manifest.json beside it."""
     with _train_extra():
