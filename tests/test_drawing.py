@@ -19,7 +19,7 @@ def test_the_picture_given_stays_as_it_is() -> None:
 def test_box_and_chart_stand_where_they_should() -> None:
     image = np.full((400, 600, 3), 90, np.uint8)
     drawn = draw_faces(image, [Face((200, 100, 300, 200), 0.9, SCORES)])
-    assert drawn[100, 250].tolist() == [255, 201, 20]  # the box, in the colour of happiness
+    assert drawn[100, 250].tolist() == [240, 228, 66]  # the box, in the colour of happiness
     assert (drawn[110:190, 210:290] == 90).all()  # the face itself stays free
     changed = np.argwhere((drawn != 90).any(axis=2))
     assert changed[:, 1].max() > 330  # the chart, to the right

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from mien.drawing import COLOURS
 from mien.results import Face
-from mien.timeline import COLOURS, FIRST_BIN_S, MOST_BINS, Timeline, clock
+from mien.timeline import FIRST_BIN_S, MOST_BINS, Timeline, clock
 from mien.tracking import TrackedFace
 
 NAMES = ("happiness", "neutral")

@@ -11,15 +11,16 @@ from mien.results import Face
 SMALLEST_SIDE_PX = 360
 """Smaller pictures are enlarged, so that the charts are readable."""
 COLOURS = {
-    "anger": "#e4572e",
-    "disgust": "#76b041",
-    "fear": "#9b5de5",
-    "happiness": "#ffc914",
-    "sadness": "#4d9de0",
-    "surprise": "#ff9f1c",
-    "neutral": "#b8c0c8",
-    "contempt": "#c9ada7",
+    "anger": "#d55e00",
+    "contempt": "#e69f00",
+    "disgust": "#009e73",
+    "fear": "#cc79a7",
+    "happiness": "#f0e442",
+    "neutral": "#c8ccd0",
+    "sadness": "#0072b2",
+    "surprise": "#56b4e9",
 }
+"""Okabe and Ito's colours, which colour-blind people can tell apart (https://jfly.uni-koeln.de/color/)."""
 OTHER_COLOUR = "#2ec4b6"
 LONGEST_NAME = 14
 """Longer names of own classes are cut in charts."""

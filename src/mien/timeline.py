@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from mien.drawing import COLOURS
 from mien.preprocessing import ImageArray, pixels_of
 from mien.tracking import TrackedFace
 
@@ -19,18 +20,7 @@ LONGEST_GAP_S = 1.0
 """A frame counts for the time until the next one, and for no longer than this."""
 MOST_ROWS = 12
 """People in the picture: those who are seen longest."""
-COLOURS = {
-    "anger": "#d55e00",
-    "contempt": "#000000",
-    "disgust": "#009e73",
-    "fear": "#cc79a7",
-    "happiness": "#f0e442",
-    "neutral": "#c8ccd0",
-    "sadness": "#0072b2",
-    "surprise": "#56b4e9",
-}
-"""Okabe and Ito's colours, which colour-blind people can tell apart (https://jfly.uni-koeln.de/color/)."""
-OTHER_COLOURS = ("#e69f00", "#999999", "#660099", "#88ccee", "#ddcc77", "#117733", "#332288", "#aa4499")
+OTHER_COLOURS = ("#2ec4b6", "#999999", "#660099", "#88ccee", "#ddcc77", "#117733", "#332288", "#aa4499")
 
 
 @dataclass

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mien.datasets.parquet_file import read_parquet
 from mien.datasets.sample import Dataset, Sample
 from mien.datasets.splits import MADE_SPLITS
-from mien.errors import DatasetError, MissingExtraError, MissingSplitError
+from mien.errors import DatasetError, MissingSplitError
 from mien.expressions import BASIC_7, FERPLUS_VOTES
 from mien.preprocessing import ImageArray
 
@@ -109,17 +110,8 @@ def _find_file(root: Path) -> Path:
 
 
 def _read_parquet(file: Path, usages: set[str]) -> FerTable:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError(f"{file}: parquet needs pyarrow; install it with: pip install 'mien[train]'") from error
     columns = ["row", "usage", "emotion", "image", *FERPLUS_VOTES]
-    try:
-        table = parquet.read_table(file, columns=columns, filters=[("usage", "in", sorted(usages))])
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DatasetError(f"{file}: expected the packed parquet of FER2013: {reason}") from error
+    table = read_parquet(file, columns, "the packed parquet of FER2013", filters=[("usage", "in", sorted(usages))])
     images = np.empty((table.num_rows, SIZE_PX, SIZE_PX, 1), np.uint8)
     for index, encoded in enumerate(table["image"]):
         images[index, :, :, 0] = _decode(encoded.as_py(), f"{file}: row {table['row'][index]}")

@@ -13,7 +13,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DatasetError, MissingExtraError, MissingSplitError
+from mien.datasets.parquet_file import read_parquet
+from mien.errors import DatasetError, MissingSplitError
 from mien.images import read_image
 from mien.preprocessing import ImageArray
 
@@ -89,15 +90,7 @@ def read_photographs(root: Path, split: str) -> Photographs:
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError(f"{file}: parquet needs pyarrow; install it with: pip install 'mien[train]'") from error
-    try:
-        rows: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DatasetError(f"{file}: expected a parquet file: {str(error).splitlines()[0]}") from error
+    rows: list[dict[str, Any]] = read_parquet(file, None, "a parquet file").to_pylist()
     if rows and not {"file", "image"} <= rows[0].keys():
         raise DatasetError(f"{file}: expected the columns file and image, found {', '.join(rows[0])}")
     return rows

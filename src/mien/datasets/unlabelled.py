@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.datasets.parquet_file import read_parquet
 from mien.datasets.sample import Dataset, Sample
-from mien.errors import DatasetError, MissingExtraError, MissingSplitError
+from mien.errors import DatasetError, MissingSplitError
 from mien.images import SUFFIXES, read_image
 from mien.preprocessing import Preprocessing, crop_face
 
@@ -68,15 +69,7 @@ def read_faces(root: Path, split: str) -> Faces:
 def read_lfw(root: Path, split: str) -> Lfw:
     """Open `lfw.parquet`; the only split is `all`. The main face is the largest box around the picture's centre."""
     _only_all("lfw", split)
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError(f"{root}: parquet needs pyarrow; install it with: pip install 'mien[train]'") from error
-    try:
-        table = parquet.read_table(root, columns=["file", "image", "boxes_xyxy"])
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DatasetError(f"{root}: expected lfw.parquet: {str(error).splitlines()[0]}") from error
+    table = read_parquet(root, ["file", "image", "boxes_xyxy"], "lfw.parquet")
     files, boxes = table["file"].to_pylist(), table["boxes_xyxy"].to_pylist()
     main = np.array([_main_box(found, f"{root}: {file}") for file, found in zip(files, boxes, strict=True)])
     return Lfw(files, table["image"].to_pylist(), main)
