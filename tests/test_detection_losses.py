@@ -41,12 +41,17 @@ def test_which_cells_learn_a_face() -> None:
     # 40 px around (44, 44): cells of stride 8 within 10 px of it.
     index, _ = assign(faces([[24, 24, 64, 64]]), cells)
     assert index.tolist() == [row * 12 + column for row in (4, 5, 6) for column in (4, 5, 6)]
+    # 50 px: stride 8 and stride 16.
+    index, _ = assign(faces([[19, 19, 69, 69]]), cells)
+    assert (index < 144).any()
+    assert (index >= 144).any()
+    assert index.max() < 180
     # 64 px: stride 16, in the second scene.
     index, _ = assign(faces([[8, 8, 72, 72]], scene=[1]), cells)
     assert index.min() >= CELLS + 144
     assert index.max() < CELLS + 180
-    # 100 px: stride 32.
-    index, _ = assign(faces([[-2, -2, 98, 98]]), cells)
+    # 160 px: stride 32.
+    index, _ = assign(faces([[-32, -32, 128, 128]]), cells)
     assert index.min() >= 180
     assert len(assign(faces([[24, 24, 64, 64]], ignored=[True]), cells)[0]) == 0
     assert len(assign(faces([]), cells)[0]) == 0
@@ -125,6 +130,9 @@ def test_ignored_faces_are_no_background() -> None:
     assert ignored.item() < 1e-3
     outside = detection_losses(sure, faces([[0, 0, 40, 40]], ignored=[True]))["score"]
     assert 0 < outside.item() < background.item()
+    tiny = faces([[41, 41, 44, 44]], ignored=[True])  # between centres of cells: the cell that holds it is left out
+    one_hit = perfect_maps(faces([[38, 38, 48, 48]]), 1)
+    assert detection_losses(one_hit, tiny)["score"].item() < 1e-3
 
 
 def test_every_part_of_the_loss_has_a_gradient() -> None:

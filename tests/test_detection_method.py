@@ -16,6 +16,7 @@ from mien.detection import FaceFinder
 from mien.errors import CheckpointError, ExperimentError, ModelError
 from mien.models.face_finder import FaceFinder as Network
 from mien.preprocessing import Preprocessing
+from mien.results import intersection_over_union
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
 from mien.training.loop import check_experiment, train
@@ -49,7 +50,7 @@ def experiment(**changes: Any) -> dict[str, Any]:
         "data": {"dataset": "photographs", "selection_split": "faces-dev", "size_px": 288, "channels": 3},
         "network": {"name": "face-finder", "options": {"width": 8, "neck": 16}},
         "method": {"name": "detection"},
-        "schedule": {"epochs": 2, "batch_size": 8, "steps_per_epoch": 30, "warmup_epochs": 0.5, "learning_rate": 0.01},
+        "schedule": {"epochs": 2, "batch_size": 8, "steps_per_epoch": 60, "warmup_epochs": 0.5, "learning_rate": 0.01},
         "averaging": 0.9,
         **changes,
     }
@@ -76,8 +77,10 @@ def test_it_learns_to_find_drawn_faces(run: Path) -> None:
 
 
 def test_killed_and_resumed_it_ends_bit_identical(
-    run: Path, data: tuple[Photographs, Photographs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: tuple[Photographs, Photographs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    short = experiment_from_dict(experiment(schedule={"epochs": 2, "batch_size": 4, "steps_per_epoch": 4}), "x")
+    train(short, *data, tmp_path / "whole")
     step = Detection.loss
 
     def killed(self: Detection, network: Network, batch: Any, epoch: int) -> dict[str, torch.Tensor]:
@@ -87,10 +90,10 @@ def test_killed_and_resumed_it_ends_bit_identical(
 
     monkeypatch.setattr(Detection, "loss", killed)
     with pytest.raises(KeyboardInterrupt):
-        train(experiment_from_dict(experiment(), "x"), *data, tmp_path)
+        train(short, *data, tmp_path / "resumed")
     monkeypatch.undo()
-    train(experiment_from_dict(experiment(), "x"), *data, tmp_path, resume=True)
-    whole, resumed = (load_checkpoint(folder / "last.safetensors").tensors for folder in (run, tmp_path))
+    train(short, *data, tmp_path / "resumed", resume=True)
+    whole, resumed = (load_checkpoint(tmp_path / each / "last.safetensors").tensors for each in ("whole", "resumed"))
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
@@ -103,9 +106,10 @@ def test_from_checkpoint_to_faces(run: Path, tmp_path: Path) -> None:
     detector = FaceFinder(str(out), longest_px=250, smallest_score=0.5)
     photograph = drawn(200)
     best, *_ = detector.detect(photograph.read())
-    assert np.abs(np.array(best.box_xyxy) - photograph.boxes_xyxy[0]).max() < 25
+    assert intersection_over_union(best.box_xyxy, photograph.boxes_xyxy[0].tolist()) > 0.6
     assert best.landmarks_xy is not None
-    assert best.landmarks_xy.shape == (5, 2)
+    assert photograph.landmarks_xy is not None
+    assert np.linalg.norm(best.landmarks_xy - photograph.landmarks_xy[0], axis=1).max() < 15  # of a face of 90 x 116
     image = Image.fromarray(photograph.read()).resize((1000, 1000))
     large, *_ = detector.detect(np.asarray(image))
     assert np.abs(np.array(large.box_xyxy) / 4 - best.box_xyxy).max() < 12
@@ -120,7 +124,7 @@ def test_from_checkpoint_to_faces(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_packaged_size() -> None:
-    assert sum(parameter.numel() for parameter in Network().parameters()) == 153_423
+    assert sum(parameter.numel() for parameter in Network().parameters()) == 165_229
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_repetitions_go_the_surest_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "seen"), [(480, 640, (192, 256)), (90, 70, (96, 96)), (1, 1, (32, 32)), (3000, 30, (256, 32))]
+    ("height", "width", "seen"), [(480, 640, (192, 256)), (90, 70, (96, 64)), (1, 1, (32, 32)), (3000, 30, (256, 32))]
 )
 def test_boxes_are_in_pixels_of_the_picture(height: int, width: int, seen: tuple[int, int]) -> None:
     """A network that finds a face in its first cell, whatever the picture."""
@@ -61,7 +61,7 @@ def test_boxes_are_in_pixels_of_the_picture(height: int, width: int, seen: tuple
         return maps
 
     found = find_faces(np.full((height, width, 3), 200, np.uint8), network, 256, 0.5, 0.4)
-    scale_x, scale_y = (side / max(1, round(side * min(1.0, 256 / max(height, width)))) for side in (width, height))
+    scale_x, scale_y = width / seen[1], height / seen[0]
     expected = np.array([-12 * scale_x, -12 * scale_y, 20 * scale_x, 20 * scale_y])
     np.testing.assert_allclose(found.boxes_xyxy[0], expected, rtol=1e-5)
     np.testing.assert_allclose(found.landmarks_xy[0, 0], [4 * scale_x, 4 * scale_y], rtol=1e-5)
@@ -82,3 +82,14 @@ def test_an_upright_box_comes_back(degrees: float) -> None:
     leaning = np.array([100 - wide, 200 - high, 100 + wide, 200 + high], np.float32)
     expected = (100 - half_width, 200 - half_height, 100 + half_width, 200 + half_height)
     assert upright_box(leaning, degrees) == pytest.approx(expected, abs=1e-3)
+
+
+def test_an_unusual_box_comes_back_while_it_hardly_leans() -> None:
+    cosine, sine = math.cos(math.radians(12)) ** 2, math.sin(math.radians(12)) ** 2
+    wide, high = math.sqrt(2500 * cosine + 2500 * sine), math.sqrt(2500 * sine + 2500 * cosine)
+    square = np.array([100 - wide, 200 - high, 100 + wide, 200 + high], np.float32)
+    assert upright_box(square, 12) == pytest.approx((50, 150, 150, 250), abs=1e-3)
+    x0, y0, x1, y1 = upright_box(np.array([0, 0, 100, 5], np.float32), 10)  # a strip that the picture's edge left
+    assert (y1 - y0) / (x1 - x0) == pytest.approx(0.8)
+    before, after = upright_box(square, 24.99), upright_box(square, 25.01)
+    assert before == pytest.approx(after, abs=0.1)

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,11 @@ def photograph(faces: int = 1, score: float = 1.0) -> Photograph:
     """Grey, with a mark of its own colour at each landmark."""
     pixels = np.full((250, 250, 3), 90, np.uint8)
     for (x, y), colour in zip(LANDMARKS.astype(int), COLOURS, strict=True):
-        pixels[y - 8 : y + 8, x - 8 : x + 8] = colour
+        pixels[y - 8 : y + 8, x - 8 : x + 8] = np.maximum(colour, 60)
+    return encoded(pixels, faces, score)
+
+
+def encoded(pixels: np.ndarray, faces: int = 1, score: float = 1.0) -> Photograph:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     boxes, landmarks = (BOX[None], LANDMARKS[None]) if faces else (np.zeros((0, 4), np.float32), None)
@@ -60,7 +65,7 @@ def test_labels_are_where_the_pixels_are(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_boxes_hold_the_landmarks_and_stay_in_the_scene(monkeypatch: pytest.MonkeyPatch) -> None:
     untouched(monkeypatch)
     pictures = Pictures([photograph()], torch.device("cpu"))
-    _, faces = compose(pictures, 32, 288, 0.0, torch.Generator().manual_seed(1))
+    _, faces = compose(pictures, 96, 288, 0.0, torch.Generator().manual_seed(1))
     boxes = faces.boxes_xyxy
     assert boxes.min() >= 0
     assert boxes.max() <= 288
@@ -70,9 +75,51 @@ def test_boxes_hold_the_landmarks_and_stay_in_the_scene(monkeypatch: pytest.Monk
     )
     assert inside[faces.seen].float().mean() > 0.99
     sizes = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
-    assert sizes.min() < 12
+    assert sizes.min() < 16
     assert sizes.max() > 250
     assert faces.ignored[sizes < scenes.SMALLEST_PX].all()
+
+
+def test_boxes_of_turned_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A white ellipse that fills its box is as large, turned, as the turned box says."""
+    untouched(monkeypatch)
+    rows, columns = np.mgrid[:250, :250] + 0.5
+    (x0, y0, x1, y1), pixels = BOX, np.full((250, 250, 3), 60, np.uint8)
+    pixels[((columns - (x0 + x1) / 2) / (x1 - x0)) ** 2 + ((rows - (y0 + y1) / 2) / (y1 - y0)) ** 2 < 0.25] = 255
+    monkeypatch.setattr(scenes, "LAYOUT", {2: 1})
+    pictures = Pictures([encoded(pixels)], torch.device("cpu"))
+    images, faces = compose(pictures, 24, 288, 0.0, torch.Generator().manual_seed(0))
+    turned = 0
+    for scene, box, landmarks in zip(faces.scene, faces.boxes_xyxy, faces.landmarks_xy, strict=True):
+        corner = (box[:2] + box[2:]).div(2 * 144).floor() * 144
+        inside = box - corner.repeat(2)
+        if inside.min() < 2 or inside.max() > 142:
+            continue
+        left, top = corner.int().tolist()
+        white = images[scene, :, top : top + 144, left : left + 144].amin(dim=0) > 0.6
+        ys, xs = torch.nonzero(white, as_tuple=True)
+        found = torch.stack((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
+        assert (found - inside).abs().max() < 2
+        across = landmarks[1] - landmarks[0]
+        turned += bool((across[1] / across[0]).abs() > 0.5)
+    assert turned >= 5
+
+
+def test_surroundings_of_small_portraits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the portrait, and in its black edge, a picture without people is seen; labels end where it begins."""
+    untouched(monkeypatch)
+    pixels = np.full((250, 250, 3), 120, np.uint8)
+    pixels[:, :30] = 0
+    assert scenes.black_edge(pixels) == 30
+    assert scenes.black_edge(np.zeros_like(pixels)) == scenes.DEEPEST_PX
+    portrait = replace(encoded(pixels), boxes_xyxy=np.array([[25, 60, 125, 190], [0, 50, 40, 90]], np.float32),
+                       landmarks_xy=np.stack((LANDMARKS, LANDMARKS)), box_scores=np.ones(2, np.float32))  # fmt: skip
+    pictures = Pictures([portrait, photograph(0)], torch.device("cpu"))
+    assert pictures.boxes[0, :2].tolist() == [[30, 60, 125, 190], [30, 50, 40, 90]]
+    assert (pictures.scores[0, :2] >= scenes.SURE_BOX).tolist() == [True, False]
+    images, faces = compose(pictures, 32, 288, 0.0, torch.Generator().manual_seed(0))
+    assert faces.boxes_xyxy[:, 2:].sub(faces.boxes_xyxy[:, :2]).amax(dim=1).min() < 40
+    assert images.amin() > 0.2  # the black edge is nowhere
 
 
 def test_faces_cut_by_the_edge_of_their_tile() -> None:

@@ -26,10 +26,10 @@ OVERLAP = 0.4
 """Candidates that overlap more are one face (chosen)."""
 SHAPE = 1.29
 """Height of a face's box over its width, on LFW (DATA.md)."""
+FLATTEST, LONGEST = 0.8, 1.8
+"""Shapes out of these limits are those of boxes that are cut or wrong (chosen)."""
 MULTIPLE_PX = 32
 """The sides of the network's input are multiples of the largest stride."""
-PADDING = 127
-"""Grey of what fills up to them."""
 
 FloatArray = NDArray[np.float32]
 Maps = Sequence[FloatArray]
@@ -95,18 +95,13 @@ def find_faces(
     """The faces in an RGB image uint8 (H, W, 3), in its pixels, the surest first.
 
     network: from uint8 (H, W, 3), sides divisible by 32, to its maps. longest_px: larger pictures are shrunk until
-    their longer side has so many pixels.
+    their longer side has about so many pixels; each side then becomes the nearest multiple of 32.
     """
     height, width = image.shape[:2]
     scale = min(1.0, longest_px / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    if scale < 1:
+    size = tuple(max(1, round(side * scale / MULTIPLE_PX)) * MULTIPLE_PX for side in (width, height))
+    if size != (width, height):
         image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
-    padded_width, padded_height = (math.ceil(side / MULTIPLE_PX) * MULTIPLE_PX for side in size)
-    if (padded_width, padded_height) != size:
-        canvas = np.full((padded_height, padded_width, 3), PADDING, np.uint8)
-        canvas[: size[1], : size[0]] = image
-        image = canvas
     found = without_repetitions(decode(network(image), smallest_score), overlap)
     back = np.array([width / size[0], height / size[1]], np.float32)
     return Candidates(found.boxes_xyxy * np.tile(back, 2), found.scores, found.landmarks_xy * back)
@@ -121,18 +116,18 @@ def roll_degrees(landmarks: FloatArray) -> float:
 def upright_box(box: FloatArray, roll: float) -> tuple[float, float, float, float]:
     """The box of a face that stood upright, from the box (4,) of it as it leans by `roll` degrees.
 
-    The face is taken as an ellipse, as in training. Near 45 degrees the leaning box does not tell height from width;
-    from 25 degrees on, the usual shape of a face does.
+    The face is taken as an ellipse, as in training. Near 45 degrees the leaning box does not tell height from width:
+    from 15 to 25 degrees on, the usual shape of a face comes in.
     """
     x0, y0, x1, y1 = (float(value) for value in box)
     wide, high = ((x1 - x0) / 2) ** 2, ((y1 - y0) / 2) ** 2
     cosine, sine = math.cos(math.radians(roll)) ** 2, math.sin(math.radians(roll)) ** 2
+    shape = SHAPE
     if abs(roll) < 25:
-        width = max(0.0, wide * cosine - high * sine) / (cosine - sine)
-        height = max(0.0, high * cosine - wide * sine) / (cosine - sine)
-    else:
-        width = (wide + high) / (1 + SHAPE**2)
-        height = width * SHAPE**2
-    half_width, half_height = max(0.5, math.sqrt(width)), max(0.5, math.sqrt(height))
+        width, height = max(1e-9, wide * cosine - high * sine), max(1e-9, high * cosine - wide * sine)
+        own = min(max(math.sqrt(height / width), FLATTEST), LONGEST)
+        shape = SHAPE + (own - SHAPE) * min(1.0, (25 - abs(roll)) / 10)
+    half_width = math.sqrt((wide + high) / (1 + shape**2))  # the sum of squares stays as the face leans
+    half_height = half_width * shape
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     return (x - half_width, y - half_height, x + half_width, y + half_height)

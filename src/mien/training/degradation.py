@@ -26,7 +26,9 @@ def relight(tiles: Tensor, draw: torch.Generator) -> Tensor:
     def drawn(low: float, high: float) -> Tensor:
         return uniform((len(tiles), 1, 1, 1), low, high, tiles, draw)
 
-    tiles = tiles.clamp(0, 1) ** drawn(-0.6, 0.6).exp()
+    tiles = tiles.clamp(0, 1)
+    (curved,) = torch.nonzero(drawn(0, 1).view(-1) < 0.5, as_tuple=True)
+    tiles[curved] = tiles[curved] ** drawn(-0.6, 0.6).exp()[curved]
     dark = torch.where(drawn(0, 1) < 0.15, drawn(0.1, 0.6), 1.0)
     mean = tiles.mean(dim=(1, 2, 3), keepdim=True)
     return ((tiles - mean) * drawn(0.6, 1.3) + mean + drawn(-0.15, 0.15)).mul_(dark).clamp_(0, 1)
@@ -41,9 +43,21 @@ def degrade(images: Tensor, draw: torch.Generator) -> Tensor:
     grey = images.mean(dim=1, keepdim=True)
     saturation = torch.where(drawn(0, 1) < 0.15, 0.0, drawn(0.5, 1.4))
     images = (grey + (images - grey) * saturation) * drawn(0.85, 1.15, 3)
-    noise = torch.randn(images.shape, generator=draw, device=images.device)
-    noisy = images + noise * torch.where(drawn(0, 1) < 0.3, drawn(0, 0.1), 0.0)
-    return torch.where(drawn(0, 1) < 0.5, jpeg(noisy, drawn(0.2, 4)), noisy).clamp_(0, 1)
+    coarseness = drawn(0.2, 4)
+    noisy, coded = (torch.nonzero(drawn(0, 1).view(-1) < share, as_tuple=True)[0] for share in (0.4, 0.5))
+    images[noisy] += _noise(images[noisy], draw)
+    if len(coded):
+        images[coded] = jpeg(images[coded], coarseness[coded])
+    return images.clamp_(0, 1)
+
+
+def _noise(images: Tensor, draw: torch.Generator) -> Tensor:
+    """Noise for images (N, 3, S, S), fine or in grains of 2 x 2 pixels, of deviation up to 0.2."""
+    count, size_px = len(images), images.shape[3]
+    fine = torch.randn(images.shape, generator=draw, device=images.device)
+    grains = fine[:, :, : size_px // 2, : size_px // 2].repeat_interleave(2, 2).repeat_interleave(2, 3)
+    coarse = uniform((count, 1, 1, 1), 0, 1, images, draw) < 0.3
+    return torch.where(coarse, grains, fine) * uniform((count, 1, 1, 1), 0, 0.2, images, draw)
 
 
 def jpeg(images: Tensor, coarseness: Tensor) -> Tensor:
@@ -51,14 +65,19 @@ def jpeg(images: Tensor, coarseness: Tensor) -> Tensor:
 
     coarseness: (B, 1, 1, 1), multiples of the table of quality 50. S must be divisible by 8.
     """
-    count, channels, height, width = images.shape
-    blocks = images.view(count, channels, height // 8, 8, width // 8, 8).permute(0, 1, 2, 4, 3, 5)
+    count, width = len(images), images.shape[3]
     basis = _cosines().to(images)
-    steps = torch.tensor(LUMINANCE, device=images.device, dtype=images.dtype) / 255
-    steps = steps * coarseness.view(-1, 1, 1, 1, 1, 1)
-    quantised = (basis @ (blocks - MIDDLE) @ basis.T / steps).round() * steps
-    restored = basis.T @ quantised @ basis + MIDDLE
-    return restored.permute(0, 1, 2, 4, 3, 5).reshape(images.shape)
+    steps = torch.tensor(LUMINANCE, device=images.device, dtype=images.dtype).repeat(1, width // 8) / 255
+    steps = steps * coarseness.view(-1, 1, 1)
+
+    def transformed(values: Tensor, along_rows: Tensor, along_columns: Tensor) -> Tensor:
+        rows = (values.reshape(-1, 8) @ along_rows).view(-1, 8, width)
+        return along_columns @ rows
+
+    blocks = (images - MIDDLE).view(count, -1, width)
+    found = transformed(blocks, basis.T, basis).view(count, -1, 8, width)
+    quantised = (found / steps[:, None]).round_() * steps[:, None]
+    return transformed(quantised, basis, basis.T).view(images.shape) + MIDDLE
 
 
 def _cosines() -> Tensor:

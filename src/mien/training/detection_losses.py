@@ -6,6 +6,7 @@ ICCV 2019, https://arxiv.org/abs/1904.01355). Scores learn the overlap of the pr
 (Zheng et al., AAAI 2020, https://arxiv.org/abs/1911.08287), landmarks by their distance in sizes of the face.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +16,9 @@ from torch.nn import functional
 from mien.face_finder import SIZE, STRIDES
 from mien.training.scenes import SceneFaces
 
-LIMITS_PX = (48.0, 96.0)
-"""Faces below the first size (square root of the area) are found on stride 8, from the second on on 32 (chosen)."""
+RANGES_PX = ((0.0, 56.0), (44.0, 144.0), (112.0, math.inf))
+"""Sizes of faces (square root of the area) that each stride learns (chosen). They overlap, so that no face has a stride
+where it is background although it looks like those that are not."""
 REACH = 0.25
 """A cell learns a face when its centre is no further from the face's than this share of the box's sides (chosen), and
 the cell that holds the face's centre always does."""
@@ -57,23 +59,23 @@ def assign(faces: SceneFaces, cells: Cells) -> tuple[Tensor, Tensor]:
     boxes = faces.boxes_xyxy
     middle, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     size = sides.prod(dim=1).sqrt()
-    level = torch.bucketize(size, torch.tensor(LIMITS_PX, device=size.device))
-    stride = torch.tensor(STRIDES, device=size.device)[level]
-    side = cells.size_px // stride
     around = torch.tensor([[x, y] for y in (-1, 0, 1) for x in (-1, 0, 1)], device=size.device)
-    home = (middle / stride[:, None]).floor().long()
-    place = home[:, None] + around  # (F, 9, 2)
-    distance = ((place + 0.5) * stride[:, None, None] - middle[:, None]).abs() / sides[:, None]  # in sides of the box
-    allowed = (distance <= REACH).all(dim=2) | (around == 0).all(dim=1)
-    allowed &= ((place >= 0) & (place < side[:, None, None])).all(dim=2) & ~faces.ignored[:, None]
-    start = torch.tensor(cells.starts, device=size.device)[level]
-    index = (faces.scene * len(cells.strides) + start)[:, None] + place[..., 1] * side[:, None] + place[..., 0]
-    face = torch.arange(len(size), device=size.device)[:, None].expand(-1, 9)
-    index, face, near = index[allowed], face[allowed], distance.square().sum(dim=2)[allowed]
+    claims = []
+    for stride, start, (low, high) in zip(STRIDES, cells.starts, RANGES_PX, strict=True):
+        (face,) = torch.nonzero((size >= low) & (size < high) & ~faces.ignored, as_tuple=True)
+        side = cells.size_px // stride
+        place = (middle[face] / stride).floor().long()[:, None] + around  # (F, 9, 2)
+        distance = ((place + 0.5) * stride - middle[face, None]).abs() / sides[face, None]  # in sides of the box
+        allowed = (distance <= REACH).all(dim=2) | (around == 0).all(dim=1)
+        allowed &= ((place >= 0) & (place < side)).all(dim=2)
+        index = (faces.scene[face] * len(cells.strides) + start)[:, None] + place[..., 1] * side + place[..., 0]
+        claimed = face[:, None].expand(-1, len(around))[allowed]
+        claims.append((index[allowed], claimed, distance.square().sum(dim=2)[allowed]))
+    index, face, near = (torch.cat(parts) for parts in zip(*claims, strict=True))
     order = torch.argsort(near, descending=True, stable=True)  # so that the nearest is written last
     index, face = index[order], face[order]
-    unique, first = _last_of_each(index)
-    return unique, face[first]
+    unique, last = _last_of_each(index)
+    return unique, face[last]
 
 
 def _last_of_each(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,9 +87,11 @@ def _last_of_each(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def in_ignored(faces: SceneFaces, cells: Cells, count: int) -> Tensor:
-    """Whether cells bool (B, A) lie in the box of a face that is neither face nor background."""
+    """Whether cells bool (B, A) lie in the box of a face that is neither face nor background, or hold its middle."""
     boxes = faces.boxes_xyxy[faces.ignored]
-    inside = ((cells.centres > boxes[:, None, :2]) & (cells.centres < boxes[:, None, 2:])).all(dim=2)
+    middle, half = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2, (boxes[:, None, 2:] - boxes[:, None, :2]) / 2
+    reach = torch.maximum(half, cells.strides[:, None] / 2)
+    inside = ((cells.centres - middle).abs() < reach).all(dim=2)
     result = torch.zeros(count, len(cells.strides), device=boxes.device)
     return result.index_add_(0, faces.scene[faces.ignored], inside.float()) > 0
 

@@ -1,4 +1,4 @@
-"""Things that hide a part of a face, drawn by code: medical and cloth masks, sunglasses, hands and other blobs.
+"""What hides a part of a face, drawn by code: medical and cloth masks, sunglasses, round and oblong things like hands.
 
 They are drawn in coordinates of the face: u along the eyes, v down the face, both in distances between the eyes, with
 the middle of the eyes as the origin. A nose tip lies near v = 0.6, a mouth near 1.1, a chin near 1.8.
@@ -8,10 +8,11 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mien.training.masking import uniform
 
-MASKS, SUNGLASSES, BLOBS = 0.35, 0.07, 0.15
+MASKS, SUNGLASSES, BLOBS = 0.5, 0.07, 0.15
 """Shares of the tiles with one of these (chosen: four fifths of the faces of faces-dev wear masks)."""
 
 
@@ -30,7 +31,7 @@ def occlude(tiles: Tensor, places: Tensor, landmarks: Tensor, draw: torch.Genera
         if len(chosen):
             u, v, edge = _face_coordinates(places[chosen], landmarks[chosen])
             depth, colour = drawn(tiles[chosen], u, v, draw)
-            cover = (depth / edge[:, None, None] + 0.5).clamp(0, 1)[:, None]  # 1 pixel wide edges
+            cover = (depth / edge[:, None, None] + 0.5).clamp(0, 1)[:, None]  # edges about a pixel wide
             tiles[chosen] += cover * (colour.clamp(0, 1) - tiles[chosen])
     return tiles
 
@@ -62,7 +63,14 @@ def _mask(tiles: Tensor, u: Tensor, v: Tensor, draw: torch.Generator) -> tuple[T
     usual = palette[(drawn(0, 1)[:, 0, 0] * len(palette)).long()]
     own = uniform((len(tiles), 3), 0, 1, tiles, draw)
     base = torch.where(drawn(0, 1)[:, 0] < 0.7, usual, own) * uniform((len(tiles), 1), 0.6, 1.1, tiles, draw)
-    return depth, base[:, :, None, None] * (shade + pattern)[:, None]
+    return depth, base[:, :, None, None] * ((shade + pattern)[:, None] + drawn(0, 0.7)[:, None] * _light(tiles))
+
+
+def _light(tiles: Tensor) -> Tensor:
+    """How much lighter (1) or darker (-1) than the whole tile its parts are, (N, 1, t, t), without detail."""
+    grey = functional.adaptive_avg_pool2d(tiles.mean(dim=1, keepdim=True), 5)
+    relative = grey / grey.mean(dim=(2, 3), keepdim=True).clamp(min=0.02) - 1
+    return functional.interpolate(relative.clamp(-1, 1), tiles.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _sunglasses(tiles: Tensor, u: Tensor, v: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -83,7 +91,9 @@ def _blob(tiles: Tensor, u: Tensor, v: Tensor, draw: torch.Generator) -> tuple[T
     angle = drawn(0, math.pi)
     u, v = u - drawn(-1.1, 1.1), v - drawn(-0.7, 1.9)
     along, across = u * angle.cos() + v * angle.sin(), v * angle.cos() - u * angle.sin()
-    depth = 1 - ((along / drawn(0.3, 1.2)).square() + (across / drawn(0.2, 0.6)).square())
+    along_share, across_share = (along / drawn(0.3, 1.2)).abs(), (across / drawn(0.2, 0.6)).abs()
+    oblong = drawn(0, 1) < 0.5
+    depth = 1 - torch.where(oblong, torch.maximum(along_share, across_share), along_share**2 + across_share**2)
     skin = tiles.mean(dim=(2, 3), keepdim=True) * uniform((len(tiles), 1, 1, 1), 0.8, 1.4, tiles, draw)
     own = uniform((len(tiles), 3, 1, 1), 0, 1, tiles, draw)
     base = torch.where(drawn(0, 1)[:, None] < 0.5, skin, own)

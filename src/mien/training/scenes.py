@@ -1,8 +1,9 @@
 """Scenes to learn face detection from: mosaics of labelled pictures, turned, zoomed and cut, on the device.
 
-Each picture shows its main face in a tile of its own; a scene has 1 to 144 tiles, so that faces are between a few
+Each picture shows its main face in a tile of its own; a scene has 1 to 64 tiles, so that faces are between a few
 pixels and larger than the scene. A mosaic (Bochkovskiy et al., "YOLOv4", 2020, https://arxiv.org/abs/2004.10934) of
-portraits is the only way to small faces where all labelled faces are about 100 pixels wide.
+portraits is the only way to small faces where all labelled faces are about 100 pixels wide. Where a tile is larger than
+its portrait, a picture without people surrounds it.
 """
 
 import math
@@ -22,15 +23,20 @@ from mien.training.occluders import occlude
 
 PICTURE_PX = 250
 """Side of all pictures, that of LFW's."""
-LEVELS = 4
+LEVELS = 5
 """Each picture is kept in so many sizes, each half of the one before, so that small tiles are not sampled with gaps."""
-MOST_FACES = 4
+BLURRED, BLURRED_PX = 0.35, 12
+"""This share of the tiles is sampled from a smaller size than need be, in which faces are at least so high (chosen)."""
+MOST_FACES = 8
 """Faces of a picture that are kept, the largest ones."""
-LAYOUT = {1: 8, 2: 8, 3: 5, 4: 4, 6: 3, 8: 2, 12: 2}
+BLACK, DEEPEST_PX = 12, 45
+"""LFW's turned pictures have black edges: darker than this, and taken for so deep at most."""
+LAYOUT = {1: 4, 2: 9, 3: 7, 4: 6, 6: 4, 8: 2}
 """Of 32 scenes, how many have 1, 2x2, 3x3 ... tiles (chosen)."""
-SURE_BOX = 0.6
-"""Boxes of lower scores are sometimes wrong (DATA.md): they are neither faces nor background."""
-SMALLEST_PX = 8.0
+SURE_BOX, DOUBTFUL = 0.6, 0.1
+"""Boxes of lower scores than the first are sometimes wrong (DATA.md): they are neither faces nor background. Boxes that
+lie in a picture's black edge for the larger part have the second."""
+SMALLEST_PX = 12.0
 """Smaller faces (square root of the area) are neither faces nor background."""
 WHOLE_SHARE, ANY_SHARE = 0.5, 0.15
 """A face of which this share of the box is in its tile is a face; below the second one it is none (chosen)."""
@@ -59,8 +65,10 @@ class Pictures:
         with_faces = [each for each in photographs if len(each.boxes_xyxy)]
         empty = [square for each in photographs if not len(each.boxes_xyxy) for square in _squares(each)]
         pixels = np.empty((len(with_faces) + len(empty), 3, PICTURE_PX, PICTURE_PX), np.uint8)
+        edges = np.zeros(len(pixels), np.float32)
         for index, photograph in enumerate(with_faces):
-            pixels[index] = photograph.read().transpose(2, 0, 1)
+            image = photograph.read()
+            pixels[index], edges[index] = image.transpose(2, 0, 1), black_edge(image)
         for index, square in enumerate(empty, start=len(with_faces)):
             pixels[index] = square.transpose(2, 0, 1)
         self.with_faces, self.empty = len(with_faces), len(empty)
@@ -69,16 +77,24 @@ class Pictures:
         landmarks = np.zeros((len(pixels), MOST_FACES, 5, 2), np.float32)
         for index, each in enumerate(with_faces):
             assert each.landmarks_xy is not None
-            order = np.argsort(-(each.boxes_xyxy[:, 2:] - each.boxes_xyxy[:, :2]).prod(axis=1))[:MOST_FACES]
-            boxes[index, : len(order)] = each.boxes_xyxy[order]
-            scores[index, : len(order)] = each.box_scores[order]
+            order = np.argsort(-_areas(each.boxes_xyxy))[:MOST_FACES]
+            low, high = edges[index], PICTURE_PX - edges[index]
+            whole = each.boxes_xyxy[order]
+            boxes[index, : len(order)] = inside = whole.clip(low, high)
+            share = _areas(inside) / _areas(whole)
+            scores[index, : len(order)] = np.where(share < WHOLE_SHARE, DOUBTFUL, each.box_scores[order])
             landmarks[index, : len(order)] = each.landmarks_xy[order]
-        self.boxes, self.scores, self.landmarks = (
-            torch.from_numpy(values).to(device) for values in (boxes, scores, landmarks)
+        self.boxes, self.scores, self.landmarks, self.edges = (
+            torch.from_numpy(values).to(device) for values in (boxes, scores, landmarks, edges)
         )
         self.levels = [torch.from_numpy(pixels).to(device)]
         while len(self.levels) < LEVELS:
             self.levels.append(_halved(self.levels[-1]))
+
+
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    areas: np.ndarray = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return areas
 
 
 def _squares(photograph: Photograph) -> list[np.ndarray]:
@@ -88,6 +104,14 @@ def _squares(photograph: Photograph) -> list[np.ndarray]:
     corners = [(0, 0), (image.width - side, image.height - side)]
     boxes = [(x, y, x + side, y + side) for x, y in corners]
     return [np.asarray(image.resize((PICTURE_PX, PICTURE_PX), Image.Resampling.BOX, box)) for box in boxes]
+
+
+def black_edge(image: np.ndarray) -> int:
+    """How many rings around a picture (PICTURE_PX, PICTURE_PX, 3) have black parts; DEEPEST_PX at most."""
+    from_edge = np.minimum(np.arange(PICTURE_PX), np.arange(PICTURE_PX)[::-1])
+    ring = np.minimum(from_edge[:, None], from_edge)
+    black = np.bincount(ring[image.max(axis=2) < BLACK], minlength=DEEPEST_PX)[:DEEPEST_PX]
+    return int(np.argmax([*(black < 0.05 * np.bincount(ring.ravel())[:DEEPEST_PX]), True]))
 
 
 def _halved(pixels: Tensor) -> Tensor:
@@ -127,9 +151,9 @@ def compose(
     for tiles, scene_count in layout(count).items():
         placement = _place(pictures, scene_count * tiles * tiles, size_px // tiles, empty_share, draw)
         places = source_places(placement, size_px // tiles)
-        sampled = relight(_sample(pictures, placement, places, draw), draw)
+        sampled = _surround(pictures, placement, places, _sample(pictures, placement, places, draw), draw)
         occluded = occlude(sampled, places, pictures.landmarks[placement.picture, 0], draw)
-        scenes.append(_joined(occluded, tiles))
+        scenes.append(_joined(relight(occluded, draw), tiles))
         faces.append(_faces(pictures, placement, size_px // tiles, tiles, first))
         first += scene_count
     images = degrade(torch.cat(scenes), draw)
@@ -153,11 +177,14 @@ def _place(pictures: Pictures, count: int, tile_px: int, empty_share: float, dra
     picture = (drawn(0, 1) * pictures.with_faces).long()
     picture = torch.where(empty, pictures.with_faces + (drawn(0, 1) * pictures.empty).long(), picture)
     box = pictures.boxes[picture, 0]
-    height = torch.where(empty, PICTURE_PX / 2, box[:, 3] - box[:, 1])
-    centre = torch.where(empty[:, None], PICTURE_PX / 2 + drawn(-40, 40, 2), (box[:, :2] + box[:, 2:]) / 2)
     largest = 1.25 if tile_px >= 144 else 1.0
-    height_px = tile_px * (drawn(0, 1) * math.log(largest / 0.45)).exp() * 0.45
-    zoom = height_px / height
+    smallest = (0.15 if tile_px >= 96 else 0.25 if tile_px >= 72 else 0.45) if pictures.empty else 0.45
+    height_px = tile_px * (drawn(0, 1) * math.log(largest / smallest)).exp() * smallest
+    fits = tile_px / PICTURE_PX
+    empty_zoom = max(0.4, fits) * (drawn(0, 1) * math.log(1.5 / 0.4)).exp()
+    zoom = torch.where(empty, empty_zoom, height_px / (box[:, 3] - box[:, 1]).clamp(min=1))
+    anywhere = PICTURE_PX / 2 * (1 + drawn(-1, 1, 2) * (1 - fits / empty_zoom)[:, None])
+    centre = torch.where(empty[:, None], anywhere, (box[:, :2] + box[:, 2:]) / 2)
     room = (tile_px / 2 - 0.3 * height_px).clamp(min=0)  # a fifth of the face may be cut off
     focus = tile_px / 2 + drawn(-1, 1, 2) * room[:, None]
     slight = torch.randn(count, generator=draw, device=like.device) * math.radians(8)
@@ -177,12 +204,35 @@ def source_places(placement: _Placement, tile_px: int) -> Tensor:
     return torch.einsum("txyj,tij->txyi", offset, placement.turn) + placement.centre[:, None, None]
 
 
+def _surround(
+    pictures: Pictures, placement: _Placement, places: Tensor, tiles: Tensor, draw: torch.Generator
+) -> Tensor:
+    """Put pictures without people where tiles (T, 3, t, t) reach beyond their portraits, with soft seams; in place."""
+    if not pictures.empty:
+        return tiles
+    tile_px = tiles.shape[2]
+    from_edge = torch.minimum(places, PICTURE_PX - places).amin(dim=3) - pictures.edges[placement.picture, None, None]
+    softness = uniform((len(tiles), 1, 1), 1, 6, tiles, draw)
+    portrait = (from_edge * placement.zoom[:, None, None] / softness).clamp(0, 1)
+    (chosen,) = torch.nonzero(portrait.amin(dim=(1, 2)) < 1, as_tuple=True)
+    if len(chosen):
+        behind = _place(pictures, len(chosen), tile_px, 1.0, draw)
+        ground = _sample(pictures, behind, source_places(behind, tile_px), draw)
+        tiles[chosen] = ground + portrait[chosen, None] * (tiles[chosen] - ground)
+    return tiles
+
+
 def _sample(pictures: Pictures, placement: _Placement, places: Tensor, draw: torch.Generator) -> Tensor:
-    """The tiles' pixels float (T, 3, t, t) on the scale 0 to 1; one in five is blurred, from a smaller size."""
+    """The tiles' pixels float (T, 3, t, t) on the scale 0 to 1; some are blurred, from a smaller size."""
     tile_px = places.shape[1]
-    blurred = uniform(placement.zoom.shape, 0, 1, placement.zoom, draw) < 0.2
-    level = (-placement.zoom.log2()).round().clamp(min=0) + blurred
-    level = level.clamp(max=LEVELS - 1).long()
+    heights = pictures.boxes[placement.picture, 0, 3] - pictures.boxes[placement.picture, 0, 1]
+    height = torch.where(heights > 0, heights, PICTURE_PX / 2)
+    chance, by = uniform((2, len(places)), 0, 1, placement.zoom, draw)
+    most = 4 if tile_px >= 144 else 3
+    level = (-placement.zoom.log2()).round().clamp(min=0)
+    coarsest = (height / BLURRED_PX).log2().floor()
+    blurred = torch.minimum(level + 1 + (by * (most - 1)).floor(), coarsest)
+    level = torch.where(chance < BLURRED, torch.maximum(level, blurred), level).clamp(max=LEVELS - 1).long()
     grid = places * (2 / PICTURE_PX) - 1
     tiles = torch.empty(len(grid), 3, tile_px, tile_px, device=grid.device)
     for number, pixels in enumerate(pictures.levels):

@@ -149,7 +149,7 @@ def maps_of(network: FaceFinder, preprocessing: Preprocessing) -> Callable[[Imag
     device = next(network.parameters()).device
 
     def maps(image: ImageArray) -> Maps:
-        x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float().mul_(1 / 255)
+        x = torch.tensor(image, device=device).permute(2, 0, 1)[None].float().mul_(1 / 255)
         x = x.sub_(preprocessing.mean).mul_(1 / preprocessing.deviation)
         with torch.inference_mode():
             return [found[0].float().cpu().numpy() for found in network(x)]
