@@ -16,6 +16,8 @@ LUMINANCE = (
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
 """The quantisation table of quality 50 (ITU-T T.81, annex K.1)."""
+STRONGEST_NOISE = 0.2
+"""The largest deviation; most noise is far weaker."""
 MIDDLE = 128 / 255
 """What is subtracted before the transform."""
 
@@ -29,7 +31,7 @@ def relight(tiles: Tensor, draw: torch.Generator) -> Tensor:
     tiles = tiles.clamp(0, 1)
     (curved,) = torch.nonzero(drawn(0, 1).view(-1) < 0.5, as_tuple=True)
     tiles[curved] = tiles[curved] ** drawn(-0.6, 0.6).exp()[curved]
-    dark = torch.where(drawn(0, 1) < 0.15, drawn(0.1, 0.6), 1.0)
+    dark = torch.where(drawn(0, 1) < 0.12, drawn(0.15, 0.6), 1.0)
     mean = tiles.mean(dim=(1, 2, 3), keepdim=True)
     return ((tiles - mean) * drawn(0.6, 1.3) + mean + drawn(-0.15, 0.15)).mul_(dark).clamp_(0, 1)
 
@@ -52,12 +54,12 @@ def degrade(images: Tensor, draw: torch.Generator) -> Tensor:
 
 
 def _noise(images: Tensor, draw: torch.Generator) -> Tensor:
-    """Noise for images (N, 3, S, S), fine or in grains of 2 x 2 pixels, of deviation up to 0.2."""
+    """Noise for images (N, 3, S, S), fine or in grains of 2 x 2 pixels."""
     count, size_px = len(images), images.shape[3]
     fine = torch.randn(images.shape, generator=draw, device=images.device)
     grains = fine[:, :, : size_px // 2, : size_px // 2].repeat_interleave(2, 2).repeat_interleave(2, 3)
     coarse = uniform((count, 1, 1, 1), 0, 1, images, draw) < 0.3
-    return torch.where(coarse, grains, fine) * uniform((count, 1, 1, 1), 0, 0.2, images, draw)
+    return torch.where(coarse, grains, fine) * uniform((count, 1, 1, 1), 0, 1, images, draw).square() * STRONGEST_NOISE
 
 
 def jpeg(images: Tensor, coarseness: Tensor) -> Tensor:

@@ -25,13 +25,13 @@ PICTURE_PX = 250
 """Side of all pictures, that of LFW's."""
 LEVELS = 5
 """Each picture is kept in so many sizes, each half of the one before, so that small tiles are not sampled with gaps."""
-BLURRED, BLURRED_PX = 0.35, 12
+BLURRED, BLURRED_PX = 0.35, 16
 """This share of the tiles is sampled from a smaller size than need be, in which faces are at least so high (chosen)."""
 MOST_FACES = 8
 """Faces of a picture that are kept, the largest ones."""
 BLACK, DEEPEST_PX = 12, 45
 """LFW's turned pictures have black edges: darker than this, and taken for so deep at most."""
-LAYOUT = {1: 4, 2: 9, 3: 7, 4: 6, 6: 4, 8: 2}
+LAYOUT = {1: 6, 2: 12, 3: 7, 4: 4, 6: 2, 8: 1}
 """Of 32 scenes, how many have 1, 2x2, 3x3 ... tiles (chosen)."""
 SURE_BOX, DOUBTFUL = 0.6, 0.1
 """Boxes of lower scores than the first are sometimes wrong (DATA.md): they are neither faces nor background. Boxes that
@@ -178,7 +178,7 @@ def _place(pictures: Pictures, count: int, tile_px: int, empty_share: float, dra
     picture = torch.where(empty, pictures.with_faces + (drawn(0, 1) * pictures.empty).long(), picture)
     box = pictures.boxes[picture, 0]
     largest = 1.25 if tile_px >= 144 else 1.0
-    smallest = (0.15 if tile_px >= 96 else 0.25 if tile_px >= 72 else 0.45) if pictures.empty else 0.45
+    smallest = (0.2 if tile_px >= 96 else 0.3 if tile_px >= 72 else 0.45) if pictures.empty else 0.45
     height_px = tile_px * (drawn(0, 1) * math.log(largest / smallest)).exp() * smallest
     fits = tile_px / PICTURE_PX
     empty_zoom = max(0.4, fits) * (drawn(0, 1) * math.log(1.5 / 0.4)).exp()
