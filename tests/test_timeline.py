@@ -11,7 +11,7 @@ NAMES = ("happiness", "neutral")
 
 def tracked(person: int, happiness: float) -> TrackedFace:
     scores = {"happiness": happiness, "neutral": 1 - happiness}
-    return TrackedFace(person, Face((0, 0, 10, 10), 0.9, {"happiness": 0.5, "neutral": 0.5}), scores)
+    return TrackedFace(person, Face((0, 0, 10, 10), 0.9, {"happiness": 0.5, "neutral": 0.5}), True, scores)
 
 
 def test_seconds_and_transitions_by_hand() -> None:

@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from mien.results import Face, intersection_over_union
@@ -110,11 +112,35 @@ def test_a_short_false_hit_is_nobody() -> None:
 
 
 def test_between_looks_faces_move_on() -> None:
-    people, _ = follow(People(), [face(0)], 0.0, OPTIONS)
-    people, _ = follow(people, [face(10)], 0.1, OPTIONS)  # 100 pixels a second, believed by half
-    (tracked,) = between(people, 0.2)
-    assert tracked.person == 1
-    assert tracked.face.box_xyxy == pytest.approx((15, 100, 55, 140))
-    people, _ = follow(people, [], 0.3, OPTIONS)
-    assert [each.person for each in between(people, 0.4)] == [1]
+    people, _ = follow(People(), [face(0, size=100)], 0.0, OPTIONS)
+    people, _ = follow(people, [face(30, size=100)], 0.3, OPTIONS)  # 100 pixels a second, believed by half
+    (tracked,) = between(people, 0.4)
+    assert (tracked.person, tracked.looked) == (1, False)
+    assert tracked.face.box_xyxy == pytest.approx((35, 100, 135, 200))
+    people, _ = follow(people, [], 0.5, OPTIONS)
+    assert between(people, 0.6) == []  # who was not found in the last look is not shown
     assert between(People(), 0.0) == []
+
+
+def test_looks_that_are_further_apart_than_the_memory() -> None:
+    people, found = People(), []
+    for index in range(5):
+        people, tracked = follow(people, [face(50 + 2 * index)], index * 2.0, TrackingOptions())
+        found.append([each.person for each in tracked])
+    assert found == [[], [1], [1], [1], [1]]
+
+
+@pytest.mark.parametrize("rate", [25, 60])
+def test_jitter_and_a_short_loss_keep_the_number(rate: int) -> None:
+    """The boxes of a still face of 100 pixels jitter by 3 pixels; it is lost for 0.8 s."""
+    kept = 0
+    for seed in range(20):
+        draw, people, tracked = random.Random(seed), People(), []
+        for index in range(3 * rate):
+            if rate <= index < 1.8 * rate:
+                faces = []
+            else:
+                faces = [face(draw.gauss(100, 3), draw.gauss(100, 3), draw.gauss(100, 3))]
+            people, tracked = follow(people, faces, index / rate, OPTIONS)
+        kept += [each.person for each in tracked] == [1]
+    assert kept == 20

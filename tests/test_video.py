@@ -244,7 +244,7 @@ def test_a_camera_ends_after_its_seconds(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_bars_and_changes(capsys: pytest.CaptureFixture[str]) -> None:
     happy, calm = (
-        TrackedFace(1, Face((0, 0, 1, 1), 1, scores), scores)
+        TrackedFace(1, Face((0, 0, 1, 1), 1, scores), True, scores)
         for scores in ({"happiness": 0.8, "neutral": 0.2}, {"happiness": 0.1, "neutral": 0.9})
     )
     text = bars([happy]).splitlines()

@@ -90,7 +90,8 @@ class CsvFile:
 class PersonRows:
     """A csv file with a row for each face of each frame of a video; rows are written as they come.
 
-    Scores are smoothed over time; those of the frame alone are the columns `raw ...`.
+    Scores are smoothed over time; those of the frame alone are the columns `raw ...`. These and `detection_score` are
+    empty in frames where faces were not looked for.
     """
 
     def __init__(self, file: Path, expressions: Sequence[str]) -> None:
@@ -104,11 +105,13 @@ class PersonRows:
         """Append the faces of a frame."""
         for tracked in faces:
             box = (f"{side:.2f}" for side in tracked.face.box_xyxy)
-            scores = (
-                f"{each[name]:.6f}" for each in (tracked.scores, tracked.face.scores) for name in self._expressions
-            )
-            place = (f"{time_s:.4f}", number, tracked.person, *box, f"{tracked.face.detection_score:.4f}")
-            self._writer.writerow([*place, tracked.expression, *scores])
+            smoothed = (f"{tracked.scores[name]:.6f}" for name in self._expressions)
+            certainty, raw = "", [""] * len(self._expressions)
+            if tracked.looked:
+                certainty = f"{tracked.face.detection_score:.4f}"
+                raw = [f"{tracked.face.scores[name]:.6f}" for name in self._expressions]
+            place = (f"{time_s:.4f}", number, tracked.person, *box, certainty)
+            self._writer.writerow([*place, tracked.expression, *smoothed, *raw])
         self._stream.flush()
 
     def close(self) -> None:
@@ -117,7 +120,10 @@ class PersonRows:
 
 
 def frame_record(number: int, time_s: float, faces: Sequence[TrackedFace]) -> dict[str, Any]:
-    """A frame of a video as plain values, ready for JSON; scores are smoothed, `raw_scores` those of the frame."""
+    """A frame of a video as plain values, ready for JSON.
+
+    Scores are smoothed; `raw_scores` are those of the frame, None where faces were not looked for.
+    """
     return {
         "frame": number,
         "time_s": round(time_s, 4),
@@ -125,7 +131,9 @@ def frame_record(number: int, time_s: float, faces: Sequence[TrackedFace]) -> di
             {
                 "person": tracked.person,
                 **Face(tracked.face.box_xyxy, tracked.face.detection_score, tracked.scores).to_dict(),
-                "raw_scores": {name: round(score, 6) for name, score in tracked.face.scores.items()},
+                "raw_scores": {name: round(score, 6) for name, score in tracked.face.scores.items()}
+                if tracked.looked
+                else None,
             }
             for tracked in faces
         ],

@@ -1,8 +1,8 @@
 """The same faces over time: which face of a frame is which person's, and scores smoothed over seconds.
 
 Faces are matched greedily to where each person should be by now (constant velocity), by the overlap of boxes, as in
-SORT (Bewley et al., ICIP 2016, https://arxiv.org/abs/1602.00763) without its filter. All functions are pure: a new
-state comes from an old one.
+SORT (Bewley et al., ICIP 2016, https://arxiv.org/abs/1602.00763), with an exponential mean of the velocity in place of
+its filter. All functions are pure: a new state comes from an old one.
 """
 
 import math
@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mien.results import Box, Face, intersection_over_union
+
+VELOCITY_HALF_LIFE_S = 0.3
+"""Seconds after which a measured velocity counts half; detectors' boxes jitter by pixels (chosen)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class TrackedFace:
     person: int
     """Number of the person, counted from 1 in the order of appearance."""
     face: Face
-    """The face as recognised in this frame, with its raw scores."""
+    """The face with its raw scores: as recognised in this frame, or in the one looked at last, moved on."""
+    looked: bool
+    """Whether faces were looked for in this frame."""
     scores: Mapping[str, float]
     """Smoothed scores; they sum to 1."""
 
@@ -59,8 +64,8 @@ class Person:
     """0 for a face that is not confirmed yet."""
     face: Face
     """As last seen."""
-    velocity: Box
-    """How fast the box's sides move, in pixels a second."""
+    velocity: tuple[float, float]
+    """How fast the face moves to the right and down, in pixels a second."""
     first_s: float
     """When the face was first seen."""
     seen_s: float
@@ -74,6 +79,8 @@ class People:
 
     persons: tuple[Person, ...] = ()
     count: int = 0
+    looked_s: float = -math.inf
+    """When faces were looked for last."""
 
 
 def follow(
@@ -83,7 +90,11 @@ def follow(
 
     time_s: the frame's time, later than that of the frame before.
     """
-    known = [person for person in people.persons if time_s - person.seen_s <= options.memory_s]
+    known = [
+        person
+        for person in people.persons
+        if person.seen_s == people.looked_s or time_s - person.seen_s <= options.memory_s
+    ]
     pairs = sorted(
         (
             (overlap, -place, index)
@@ -103,46 +114,53 @@ def follow(
     count = people.count
     for index, face in enumerate(faces):
         if index not in person_of:
-            person_of[index] = Person(0, face, (0.0, 0.0, 0.0, 0.0), time_s, time_s, face.scores)
+            person_of[index] = Person(0, face, (0.0, 0.0), time_s, time_s, face.scores)
         person = person_of[index]
         if not person.number and time_s - person.first_s >= options.confirmed_s - 1e-6:
             count += 1
             person_of[index] = replace(person, number=count)
     tracked = [
-        TrackedFace(person_of[index].number, face, person_of[index].scores)
+        TrackedFace(person_of[index].number, face, True, person_of[index].scores)
         for index, face in enumerate(faces)
         if person_of[index].number
     ]
     absent = [person for place, person in enumerate(known) if place not in taken and person.number]
-    return People((*person_of.values(), *absent), count), tracked
+    return People((*person_of.values(), *absent), count, time_s), tracked
 
 
 def between(people: People, time_s: float) -> list[TrackedFace]:
     """Everybody who was seen in the frame looked at last, where each should be by a time soon after it."""
-    latest = max((person.seen_s for person in people.persons), default=0.0)
     return [
-        TrackedFace(person.number, replace(person.face, box_xyxy=predicted_box(person, time_s)), person.scores)
+        TrackedFace(person.number, replace(person.face, box_xyxy=predicted_box(person, time_s)), False, person.scores)
         for person in people.persons
-        if person.number and person.seen_s == latest
+        if person.number and person.seen_s == people.looked_s
     ]
 
 
 def predicted_box(person: Person, time_s: float) -> Box:
     """Where a person's face should be at a time, by its velocity."""
     passed = time_s - person.seen_s
-    x0, y0, x1, y1 = (side + speed * passed for side, speed in zip(person.face.box_xyxy, person.velocity, strict=True))
-    return (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
+    right, down = (speed * passed for speed in person.velocity)
+    x0, y0, x1, y1 = person.face.box_xyxy
+    return (x0 + right, y0 + down, x1 + right, y1 + down)
 
 
 def _seen_again(person: Person, face: Face, time_s: float, options: TrackingOptions) -> Person:
     passed = time_s - person.seen_s
     velocity = person.velocity
     if passed > 0:
-        newest = [(now - then) / passed for now, then in zip(face.box_xyxy, person.face.box_xyxy, strict=True)]
-        x0, y0, x1, y1 = ((old + new) / 2 for old, new in zip(person.velocity, newest, strict=True))
-        velocity = (x0, y0, x1, y1)
+        moved = [(now - then) / passed for now, then in zip(middle(face), middle(person.face), strict=True)]
+        kept = math.pow(0.5, passed / VELOCITY_HALF_LIFE_S)
+        right, down = (kept * old + (1 - kept) * new for old, new in zip(velocity, moved, strict=True))
+        velocity = (right, down)
     scores = smooth(person.scores, face.scores, passed, options.half_life_s)
     return replace(person, face=face, velocity=velocity, seen_s=time_s, scores=scores)
+
+
+def middle(face: Face) -> tuple[float, float]:
+    """The middle of a face's box."""
+    x0, y0, x1, y1 = face.box_xyxy
+    return (x0 + x1) / 2, (y0 + y1) / 2
 
 
 def smooth(
