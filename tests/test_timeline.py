@@ -3,7 +3,7 @@ import pytest
 
 from mien.drawing import COLOURS
 from mien.results import Face
-from mien.timeline import FIRST_BIN_S, MOST_BINS, Timeline, clock
+from mien.timeline import FIRST_BIN_S, MOST_BINS, MOST_KEPT, Timeline, clock
 from mien.tracking import TrackedFace
 
 NAMES = ("happiness", "neutral")
@@ -41,6 +41,9 @@ def test_shares_are_means_over_time() -> None:
     (place,) = timeline.shares(1)
     assert place == 0
     np.testing.assert_allclose(timeline.shares(1)[0], [0.75, 0.25])
+    timeline.add(0.06, [tracked(1, 0.0)])
+    timeline.finish(0.16)
+    assert sorted(timeline.shares(1)) == [0, 1, 2, 3]
 
 
 def test_memory_is_bounded_and_long_videos_keep_their_proportions() -> None:
@@ -56,12 +59,37 @@ def test_memory_is_bounded_and_long_videos_keep_their_proportions() -> None:
     assert timeline.people[1].seconds == {"happiness": pytest.approx(2_500), "neutral": pytest.approx(7_500)}
 
 
+@pytest.mark.parametrize("rate", [2, 10, 15, 25, 240])
+def test_a_face_that_is_always_there_has_no_gaps(rate: int) -> None:
+    timeline = Timeline(NAMES, start_s=3540.0)  # as after going on late in a video
+    for index in range(20 * rate):
+        timeline.add(3540 + index / rate, [tracked(1, 0.9)])
+    timeline.finish(3560.0)
+    assert sorted(timeline.shares(1)) == list(range(400))
+    coloured = (timeline.draw()[20, 110:1070] != 244).any(axis=1)
+    assert coloured.mean() > 0.99
+
+
+def test_many_people_are_not_all_remembered_over_time() -> None:
+    timeline = Timeline(NAMES)
+    for number in range(1, 501):
+        timeline.add(float(number), [tracked(number, 0.5)] + [tracked(1, 0.5)] * (number > 1))
+        timeline.add(number + (0.9 if number == 77 else 0.1), [])
+    timeline.finish(502.0)
+    kept = [number for number in timeline.people if timeline.shares(number)]
+    assert len(timeline.people) == 500
+    assert len(kept) <= MOST_KEPT + 1
+    assert {1, 77} <= set(kept)
+    assert timeline.draw().shape[0] < 1400
+
+
 def test_the_picture_shows_the_stack() -> None:
     timeline = Timeline(NAMES)
     timeline.add(0.0, [tracked(1, 0.75)])
     timeline.add(1.0, [])
     timeline.add(2.0, [tracked(2, 0.0)])
-    timeline.finish(3.0)
+    timeline.add(3.0, [])
+    timeline.finish(4.0)
     picture = timeline.draw()
     colours = [tuple(int(COLOURS[name][at : at + 2], 16) for at in (1, 3, 5)) for name in NAMES]
     row = picture[16:106]
@@ -69,10 +97,11 @@ def test_the_picture_shows_the_stack() -> None:
     neutral = (row == colours[1]).all(axis=2).sum(axis=0)
     inside = happy > 0
     assert inside[:110].sum() == 0
+    assert np.flatnonzero(inside).tolist() == list(range(111, 110 + 240))  # the first of four seconds
     assert happy[inside][0] == pytest.approx(0.75 * 90, abs=2)
     assert neutral[inside][0] == pytest.approx(0.25 * 90, abs=2)
     second = (picture[120:210] == colours[1]).all(axis=2).any(axis=0).nonzero()[0]
-    assert second.min() > 110 + 960 * 0.6  # only at the end
+    assert second.tolist() == list(range(110 + 480, 110 + 720))
     empty = Timeline(NAMES)
     assert empty.draw().shape[2] == 3
 
