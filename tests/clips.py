@@ -44,15 +44,19 @@ def write_clip(
     times: list[float] | None = None,
     people: int = 2,
     size: tuple[int, int] = SIZE,
+    sound_s: float | None = None,
+    sound_rate: int = SOUND_RATE,
+    container_options: dict[str, str] | None = None,
+    video_options: dict[str, str] | None = None,
 ) -> None:
-    """Write a clip; times: of the frames, instead of an even rate. people: 0 to 2."""
+    """Write a clip; times: of the frames, instead of an even rate. people: 0 to 2. sound_s: where sound is longer."""
     pictures = portraits()[:people] if people else [Image.new("RGB", (10, 10))]
     times = times or [index / RATE for index in range(round(seconds * RATE))]
-    with av.open(str(file), "w") as container:
-        video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
+    with av.open(str(file), "w", options=container_options or {}) as container:
+        video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast", **(video_options or {})})
         video.width, video.height, video.pix_fmt = *size, "yuv420p"
         video.codec_context.time_base = Fraction(1, 90_000)
-        audio = container.add_stream(sound, rate=SOUND_RATE) if sound else None
+        audio = container.add_stream(sound, rate=sound_rate) if sound else None
         for time_s in times:
             image = Image.fromarray(scene(time_s, seconds, pictures)).resize(size)
             frame = av.VideoFrame.from_image(image)
@@ -60,16 +64,17 @@ def write_clip(
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if audio:
-            write_tone(container, audio, seconds)
+            write_tone(container, audio, sound_s or seconds, sound_rate)
 
 
-def write_tone(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
-    """A tone of 440 Hz."""
-    samples = np.sin(2 * np.pi * 440 * np.arange(round(seconds * SOUND_RATE)) / SOUND_RATE) * 8000
+def write_tone(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float, rate: int) -> None:
+    """A tone of 440 Hz, that is silent in the second half of each second."""
+    time_s = np.arange(round(seconds * rate)) / rate
+    samples = np.sin(2 * np.pi * 440 * time_s) * 8000 * (time_s % 1 < 0.5)
     for start in range(0, len(samples), 1024):
         part = np.repeat(samples[start : start + 1024].astype(np.int16)[None], 2, axis=0)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), format="s16p", layout="stereo")
-        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, start, Fraction(1, SOUND_RATE)
+        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
 

@@ -1,6 +1,6 @@
 """Annotated frames into a video file with the sound of another. Needs PyAV (extra `video`).
 
-MP4 files are written in fragments, so that an interrupted one plays up to where it ends.
+MP4 files are written in fragments, so that one whose writing was killed plays up to about a second before.
 """
 
 from collections.abc import Iterator
@@ -16,112 +16,154 @@ from mien.video import open_container, reason, start_seconds
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
-    from av.container import InputContainer, OutputContainer
+    from av.container import InputContainer
 
+SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 CLOCK = 90_000
 """Ticks a second of the written times."""
 COPIED_SOUND = {"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"}
-"""Codecs that are copied into MP4 as they are; other sound becomes AAC."""
+"""Codecs that are copied as they are, where the file's form takes them; other sound becomes AAC."""
+NOT_IN_MOV = {"flac", "opus"}
+AAC_RATES = {7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}
+"""Samples a second that AAC has; other sound is resampled to 48,000."""
 QUALITY = {"preset": "veryfast", "crf": "20", "bf": "0"}
 """Options of x264 (chosen: no visible loss; no B-frames, since times in fragments would begin after 0 with them)."""
+FRAGMENTS = {
+    "movflags": "hybrid_fragmented",
+    "avoid_negative_ts": "disabled",
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
+Failures = (av.FFmpegError, OSError, ValueError, OverflowError)
 
 
 class VideoFile:
     """Writes frames with their times, and the sound of a source with them.
 
-    rate: frames a second, for players. sound: a file whose sound is carried over, from `start_s` on.
-    Raises VideoError when the file cannot be written.
+    file: ends in .mp4, .m4v, .mov or .mkv. rate: frames a second, for players. sound: a file whose sound is carried
+    over, from `start_s` on. Raises VideoError when the file cannot be written.
     """
 
     def __init__(self, file: Path, rate: Fraction, sound: str | None = None, start_s: float = 0.0) -> None:
+        if file.suffix.lower() not in SUFFIXES:
+            raise VideoError(f"{file}: expected a name that ends in {', '.join(SUFFIXES)}")
         self.file, self._start_s, self._rate = file, start_s, rate
         self._video: av.VideoStream | None = None
-        self._packets: Iterator[av.Packet] = iter(())
-        self._waiting: av.Packet | None = None
-        self._source: InputContainer | None = None
+        self._sound: _Sound | None = None
         self._last = -1
-        fragments = (
-            {"movflags": "hybrid_fragmented", "avoid_negative_ts": "disabled"}
-            if file.suffix.lower() in (".mp4", ".mov", ".m4v")
-            else {}
-        )
         try:
-            self._container: OutputContainer = av.open(str(file), "w", options=fragments)
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise VideoError(f"{file}: expected to write a video: {reason(error)}") from error
-        if sound:
-            self._source = open_container(sound)
+            file.open("ab").close()  # FFmpeg would find out only with the first frame
+            self._container = av.open(str(file), "w", options={} if file.suffix.lower() == ".mkv" else FRAGMENTS)
+        except Failures as error:
+            raise self._refused(error) from error
+        self._source = open_container(sound) if sound else None
+
+    @property
+    def damaged_sound(self) -> int:
+        """How many packets of sound could not be read."""
+        return self._sound.damaged if self._sound else 0
 
     def write(self, time_s: float, image: ImageArray) -> None:
         """Append a frame RGB uint8 (H, W, 3), all of one size, with its time in the source."""
         height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2  # as H.264 wants them
-        if self._video is None:
-            self._begin(width, height)
-        assert self._video is not None
-        frame = av.VideoFrame.from_ndarray(image[:height, :width], format="rgb24")
-        self._last = max(self._last + 1, round((time_s - self._start_s) * CLOCK))
-        frame.pts, frame.time_base = self._last, Fraction(1, CLOCK)
-        self._mux_sound(time_s)
-        self._container.mux(self._video.encode(frame))
+        try:
+            if self._video is None:
+                self._begin(width, height)
+            assert self._video is not None
+            frame = av.VideoFrame.from_ndarray(image[:height, :width], format="rgb24")
+            self._last = max(self._last + 1, round((time_s - self._start_s) * CLOCK))
+            frame.pts, frame.time_base = self._last, Fraction(1, CLOCK)
+            self._mux_sound(time_s - self._start_s)
+            self._container.mux(self._video.encode(frame))
+        except Failures as error:
+            raise self._refused(error) from error
 
-    def close(self) -> None:
-        """Finish the file; what was written so far plays."""
-        if self._video is not None:
-            self._container.mux(self._video.encode(None))
-            self._mux_sound(self._start_s + self._last / CLOCK + float(1 / self._rate))
-        self._container.close()
-        if self._source:
-            self._source.close()
+    def close(self, whole: bool = True) -> None:
+        """Finish the file. whole: sound that goes on after the last frame is written too."""
+        try:
+            if self._video is not None:
+                self._container.mux(self._video.encode(None))
+                self._mux_sound(float("inf") if whole else self._last / CLOCK + float(1 / self._rate))
+            self._container.close()
+        except Failures as error:
+            raise self._refused(error) from error
+        finally:
+            if self._source:
+                self._source.close()
+
+    def _refused(self, error: BaseException) -> VideoError:
+        return VideoError(f"{self.file}: expected to write a video: {reason(error)}")
 
     def _begin(self, width: int, height: int) -> None:
         self._video = self._container.add_stream("libx264", rate=self._rate, options=QUALITY)
         self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
         self._video.codec_context.time_base = Fraction(1, CLOCK)
-        if self._source and self._source.streams.audio:
-            self._packets = self._sound(self._source, self._source.streams.audio[0])
-
-    def _sound(self, source: "InputContainer", stream: "AudioStream") -> Iterator[av.Packet]:
-        """The source's sound as packets of the written file, from `start_s` on."""
-        if self._start_s:
-            source.seek(int(self._start_s * 1_000_000))
-        begin = self._start_s + start_seconds(source)
-        if stream.codec_context.name in COPIED_SOUND:
-            copy: Any = self._container.add_stream_from_template(stream)
-            return _copied(source, stream, copy, begin)
-        written = self._container.add_stream("aac", rate=stream.codec_context.sample_rate)
-        return _encoded(source, stream, written, begin)
+        for stream in self._source.streams.audio[:1] if self._source else ():
+            assert self._source is not None
+            if stream.codec_context is not None:  # FFmpeg has a decoder for it
+                self._sound = _Sound(self._source, stream, self._container, self.file, self._start_s)
+        self._container.start_encoding()
 
     def _mux_sound(self, until_s: float) -> None:
-        """Write the sound up to a time, so that both streams advance together."""
-        limit = until_s - self._start_s
-        while True:
-            self._waiting = self._waiting or next(self._packets, None)
-            if self._waiting is None or float((self._waiting.pts or 0) * self._waiting.time_base) > limit:
-                return
-            self._container.mux(self._waiting)
-            self._waiting = None
+        """Write the sound up to a time after the start, so that both streams advance together."""
+        while self._sound and (packet := self._sound.due(until_s)):
+            self._container.mux(packet)
 
 
-def _copied(source: "InputContainer", stream: "AudioStream", copy: Any, begin_s: float) -> Iterator[av.Packet]:
-    first = round(begin_s / stream.time_base) if stream.time_base else 0
-    try:
-        for packet in source.demux(stream):
+class _Sound:
+    """The sound of a source as packets of the written file, from `start_s` on."""
+
+    def __init__(
+        self, source: "InputContainer", stream: "AudioStream", written: Any, file: Path, start_s: float
+    ) -> None:
+        self.damaged = 0
+        begin_s = start_s + start_seconds(source)
+        if start_s:
+            source.seek(int(begin_s * 1_000_000))
+        name = stream.codec_context.codec.canonical_name
+        unfit = NOT_IN_MOV if file.suffix.lower() == ".mov" else set()
+        if name in COPIED_SOUND & written.supported_codecs - unfit:
+            self._packets = self._copied(source, stream, written.add_stream_from_template(stream), begin_s)
+        else:
+            rate = stream.codec_context.sample_rate
+            encoder = written.add_stream("aac", rate=rate if rate in AAC_RATES else 48_000)
+            self._packets = self._encoded(source, stream, encoder, begin_s)
+        self._waiting: av.Packet | None = None
+
+    def due(self, until_s: float) -> av.Packet | None:
+        """The next packet, once, if it begins by then."""
+        self._waiting = self._waiting or next(self._packets, None)
+        if self._waiting is None or float((self._waiting.pts or 0) * self._waiting.time_base) > until_s:
+            return None
+        packet, self._waiting = self._waiting, None
+        return packet
+
+    def _copied(
+        self, source: "InputContainer", stream: "AudioStream", copy: Any, begin_s: float
+    ) -> Iterator[av.Packet]:
+        first = round(begin_s / stream.time_base) if stream.time_base else 0
+        for packet in self._read(source, stream):
             if packet.pts is None or packet.dts is None or packet.pts < first:
                 continue
             packet.pts, packet.dts = packet.pts - first, packet.dts - first
             packet.stream = copy
             yield packet
-    except av.FFmpegError:  # the pictures tell of the damage
-        return
 
+    def _encoded(
+        self, source: "InputContainer", stream: "AudioStream", encoder: Any, begin_s: float
+    ) -> Iterator[av.Packet]:
+        for packet in self._read(source, stream):
+            try:
+                for frame in packet.decode():
+                    if frame.time is not None and frame.time >= begin_s:
+                        frame.pts = round((frame.time - begin_s) / float(frame.time_base or 1))
+                        yield from encoder.encode(frame)
+            except (av.FFmpegError, ValueError):  # damage, or another rate or number of channels from here on
+                self.damaged += 1
+        yield from encoder.encode(None)
 
-def _encoded(source: "InputContainer", stream: "AudioStream", written: Any, begin_s: float) -> Iterator[av.Packet]:
-    try:
-        for frame in source.decode(stream):
-            if frame.time is None or frame.time < begin_s:
-                continue
-            frame.pts = round((frame.time - begin_s) / float(frame.time_base or 1))
-            yield from written.encode(frame)
-        yield from written.encode(None)
-    except av.FFmpegError:
-        return
+    def _read(self, source: "InputContainer", stream: "AudioStream") -> Iterator[av.Packet]:
+        try:
+            yield from source.demux(stream)
+        except av.FFmpegError:
+            self.damaged += 1

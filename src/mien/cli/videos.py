@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import math
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,17 +15,30 @@ from PIL import Image
 
 import mien
 from mien.cli.options import Model, Threads
-from mien.cli.progress_bar import progress_bar
+from mien.cli.progress_bar import seconds_bar
+from mien.drawing import draw_faces
 from mien.errors import VideoError
+from mien.preprocessing import ImageArray
+from mien.results import Face
 from mien.tracking import TrackingOptions
 
 if TYPE_CHECKING:
     from mien.timeline import Timeline
     from mien.video import Frame, Video
+    from mien.video_file import VideoFile
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"expected a number of seconds, found {value}")
+    return value
+
 
 Detector = Annotated[str, typer.Option(help="haar, or whole-image where each frame is a face crop.")]
 Every = Annotated[int, typer.Option(min=1, help="Look for faces in every so manieth frame.")]
-HalfLife = Annotated[float, typer.Option(min=0, help="Seconds after which a score counts half; 0: no smoothing.")]
+HalfLife = Annotated[
+    float, typer.Option(min=0, callback=_finite, help="Seconds after which a score counts half; 0: no smoothing.")
+]
 CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write a row for each face of each frame.")]
 
 
@@ -37,7 +52,7 @@ def video(
     ] = False,
     every: Every = 1,
     half_life: HalfLife = TrackingOptions.half_life_s,
-    start: Annotated[float, typer.Option(min=0, help="Seconds of the video to skip.")] = 0.0,
+    start: Annotated[float, typer.Option(min=0, callback=_finite, help="Seconds of the video to skip.")] = 0.0,
     model: Model = None,
     detector: Detector = "haar",
     threads: Threads = 0,
@@ -49,49 +64,59 @@ def video(
 
     recognizer = mien.Recognizer(model, detector, threads)
     moving = Video(source, recognizer, every, TrackingOptions(half_life_s=half_life), start)
-    for target in (out, csv_file, timeline):
-        if target and target.exists() and target.samefile(source):
+    targets = [target for target in (out, csv_file, timeline) if target]
+    if len({target.resolve() for target in targets}) < len(targets):
+        raise VideoError(f"{targets[-1]}: expected another file for each output")
+    for target in targets:
+        if target.exists() and target.samefile(source):
             raise VideoError(f"{source}: {target} would replace it; choose another file")
-        if target:
-            target.parent.mkdir(parents=True, exist_ok=True)
-    summary = Timeline(recognizer.expressions)
+        target.parent.mkdir(parents=True, exist_ok=True)
+    summary = Timeline(recognizer.expressions, start)
+    copy = _copy(out, moving) if out else None
+    failure, frame_s, end_s = "", start, start
     with contextlib.ExitStack() as stack:
-        rows = PersonRows(csv_file, recognizer.expressions) if csv_file else None
-        if rows:
-            stack.callback(rows.close)
-        annotate = stack.enter_context(_annotated(out, moving)) if out else None
-        total = int(max(0.0, (moving.duration_s or 0) - start))
-        show, advance = stack.enter_context(progress_bar(total, "video, seconds"))
-        failure = None
-        frame_s = start
+        rows = (
+            stack.enter_context(contextlib.closing(PersonRows(csv_file, recognizer.expressions))) if csv_file else None
+        )
+        show, advance = stack.enter_context(seconds_bar(moving.duration_s and moving.duration_s - start, "video"))
+        stopped = stack.enter_context(_stop_signals())
         try:
             for frame in moving:
-                frame_s = frame.time_s
+                frame_s, end_s = frame.time_s, frame.time_s + float(1 / moving.rate)
                 summary.add(frame.time_s, frame.faces)
                 if rows:
                     rows.write(frame.number, frame.time_s, frame.faces)
                 if json_lines:
                     show(json.dumps(frame_record(frame.number, frame.time_s, frame.faces)))
-                if annotate:
-                    annotate(frame)
-                advance(int(frame.time_s - start))
-        except KeyboardInterrupt:
-            failure = f"interrupted; what came before is kept, go on with --start {frame_s:.2f} and other files"
+                if copy:
+                    copy.write(frame.time_s, annotated(frame))
+                advance(frame.time_s - start)
+                if stopped:
+                    from_s = math.floor(frame_s * 1000) / 1000
+                    failure = f"interrupted; what came before is kept, go on with --start {from_s:.3f} and other files"
+                    break
         except VideoError as error:
             failure = f"{error}; what came before is kept"
-    summary.finish(frame_s + float(1 / moving.rate))
-    if timeline:
-        _write_picture(summary, timeline)
+        try:
+            if copy:
+                copy.close(whole=not failure)
+        except VideoError as error:
+            failure = failure or f"{error}; what came before is kept"
+    summary.finish(end_s)
     _tell(summary, json_lines)
+    if copy and copy.damaged_sound:
+        print(f"mien: {source}: {copy.damaged_sound} parts of the sound could not be read", file=sys.stderr)
+    if timeline:
+        Image.fromarray(summary.draw()).save(timeline, "PNG")
     if failure:
         print(f"mien: {failure}", file=sys.stderr)
-        raise typer.Exit(130 if failure.startswith("interrupted") else 1)
+        raise typer.Exit(128 + stopped[0] if stopped else 1)
 
 
 def camera(
     device: Annotated[str, typer.Option(help="Number of the camera, or its name.")] = "0",
     csv_file: CsvFile = None,
-    seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, callback=_finite, help="Stop after so many seconds.")] = None,
     every: Every = 1,
     half_life: HalfLife = TrackingOptions.half_life_s,
     model: Model = None,
@@ -111,23 +136,51 @@ def camera(
     except VideoError as error:
         raise VideoError(f"camera {device}: expected a camera, found none ({error}); see --device") from error
     summary = Timeline(recognizer.expressions)
-    last_s, started = 0.0, time.monotonic()
+    failure, end_s, started = None, 0.0, time.monotonic()
     with contextlib.ExitStack() as stack:
-        rows = PersonRows(csv_file, recognizer.expressions) if csv_file else None
-        if rows:
-            stack.callback(rows.close)
+        rows = (
+            stack.enter_context(contextlib.closing(PersonRows(csv_file, recognizer.expressions))) if csv_file else None
+        )
         show = stack.enter_context(live_bars())
-        with contextlib.suppress(KeyboardInterrupt):
+        try:
             for frame in moving:
-                last_s = frame.time_s
+                end_s = frame.time_s + float(1 / moving.rate)
                 summary.add(frame.time_s, frame.faces)
                 if rows:
                     rows.write(frame.number, frame.time_s, frame.faces)
                 show(frame.faces)
                 if seconds is not None and time.monotonic() - started >= seconds:
                     break
-    summary.finish(last_s + float(1 / moving.rate))
+        except KeyboardInterrupt:
+            pass
+        except VideoError as error:
+            failure = error
+    summary.finish(end_s)
     _tell(summary, json_lines=False)
+    if failure:
+        print(f"mien: camera {device}: {failure}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """A list that gets the number of the first SIGINT or SIGTERM, so that a loop can end in order.
+
+    A second SIGINT interrupts at once.
+    """
+    received: list[int] = []
+
+    def take(number: int, frame: object) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, take) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def camera_source(device: str, platform: str) -> tuple[str, str]:
@@ -139,31 +192,16 @@ def camera_source(device: str, platform: str) -> tuple[str, str]:
     return (f"/dev/video{device}" if device.isdigit() else device), "v4l2"
 
 
-@contextlib.contextmanager
-def _annotated(out: Path, moving: "Video") -> "Iterator[Callable[[Frame], None]]":
-    """A function that writes frames with boxes and charts to a video file, with the source's sound."""
-    from mien.drawing import draw_faces
-    from mien.results import Face
+def _copy(out: Path, moving: "Video") -> "VideoFile":
     from mien.video_file import VideoFile
 
-    file = VideoFile(out, moving.rate, moving.source, moving.start_s)
-
-    def annotate(frame: "Frame") -> None:
-        faces = [Face(each.face.box_xyxy, each.face.detection_score, each.scores) for each in frame.faces]
-        titles = [f"person {each.person}" for each in frame.faces]
-        file.write(frame.time_s, draw_faces(frame.image, faces, titles))
-
-    try:
-        yield annotate
-    finally:
-        file.close()
+    return VideoFile(out, moving.rate, moving.source, moving.start_s)
 
 
-def _write_picture(summary: "Timeline", file: Path) -> None:
-    try:
-        Image.fromarray(summary.draw()).save(file)
-    except (OSError, ValueError) as error:
-        raise VideoError(f"{file}: expected the name of a picture that can be written: {error}") from error
+def annotated(frame: "Frame") -> ImageArray:
+    """A frame with boxes, numbers of persons and charts of smoothed scores."""
+    faces = [Face(each.face.box_xyxy, each.face.detection_score, each.scores) for each in frame.faces]
+    return draw_faces(frame.image, faces, [f"person {each.person}" for each in frame.faces])
 
 
 def _tell(summary: "Timeline", json_lines: bool) -> None:
