@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,17 @@ def test_a_checkpoint_made_before_an_option_existed_is_taken(finished: Path) -> 
     wanted = experiment_from_dict(facts["experiment"], "x")
     del facts["experiment"]["augmentation"]["one_of_six"]
     require_same_experiment(facts, wanted, "x")
+
+
+def test_a_default_that_is_written_out_is_the_same(finished: Path) -> None:
+    facts = load_checkpoint(finished / "last.safetensors").facts
+    wanted = experiment_from_dict(facts["experiment"], "x")
+    said = replace(wanted, method=replace(wanted.method, options={"label_smoothing": 0.1}))
+    require_same_experiment(facts, said, "x")
+    with pytest.raises(CheckpointError, match=r"another method \(.*label_smoothing=0.1.* instead of .*=0.2"):
+        require_same_experiment(
+            facts, replace(wanted, method=replace(wanted.method, options={"label_smoothing": 0.2})), "x"
+        )
 
 
 def test_other_data_than_at_the_start_is_refused(finished: Path, class_folders: Path, tmp_path: Path) -> None:
