@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mien.datasets import open_dataset
-from mien.detection import HaarDetector
+from mien.haar import HaarDetector
 
 BORDER_PX, ZOOM = 24, 3
 """The frame cuts close to the faces: a border and enlargement let the detector see them whole."""

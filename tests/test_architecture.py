@@ -15,7 +15,7 @@ RUNTIME = {"numpy", "PIL", "mien"}
 LABORATORY = RUNTIME | {"torch", "pydantic", "safetensors"}
 
 ALLOWED = {
-    "detection.py": RUNTIME | {"cv2"},
+    "haar.py": RUNTIME | {"cv2"},
     "session.py": RUNTIME | {"onnxruntime"},
     "cli/__init__.py": RUNTIME | {"typer"},
     "cli/laboratory.py": RUNTIME | {"typer"},
@@ -25,15 +25,13 @@ ALLOWED = {
     "cli/recognition.py": RUNTIME | {"typer"},
     "cli/videos.py": RUNTIME | {"typer"},
     "clustering.py": RUNTIME | {"faiss"},
-    "datasets/fer2013.py": RUNTIME | {"pyarrow"},
+    "datasets/parquet_file.py": RUNTIME | {"pyarrow"},
     "datasets/packing.py": RUNTIME | {"pyarrow"},
-    "datasets/unlabelled.py": RUNTIME | {"pyarrow"},
     "video.py": RUNTIME | {"av"},
     "video_file.py": RUNTIME | {"av"},
     "plots.py": RUNTIME | {"matplotlib"},
     "export.py": LABORATORY,
     "export_detector.py": LABORATORY,
-    "datasets/photographs.py": RUNTIME | {"pyarrow"},
     "precision.py": RUNTIME | {"onnx", "onnxruntime"},
 }
 """Third-party packages a module may import, where it is more or less than its floor's."""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.detection import DETECTORS, HaarDetector, WholeImage, make_detector
+from mien.detection import DETECTORS, WholeImage, make_detector
 from mien.errors import ModelError
+from mien.haar import HaarDetector
 from mien.images import read_image
 from mien.results import intersection_over_union
 

@@ -158,7 +158,7 @@ def _cropped_frames(root: Path) -> list[Frame]:
 
 
 def _face_finder() -> Callable[[ImageArray], Box | None]:
-    from mien.detection import HaarDetector
+    from mien.haar import HaarDetector
 
     detector = HaarDetector()
 
