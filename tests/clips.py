@@ -3,7 +3,9 @@
 `python tests/clips.py FILE [SECONDS]` writes one.
 """
 
+import csv
 import math
+import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -77,6 +79,36 @@ def write_tone(container: av.container.OutputContainer, stream: av.AudioStream, 
         frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def mien(*arguments: object, **options: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "mien", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def sound_of(file: Path) -> np.ndarray:
+    """The samples of the first channel from -1 to 1, put where their times say."""
+    with av.open(str(file)) as written:
+        frames = [(frame.time, frame.sample_rate, frame.to_ndarray()[0]) for frame in written.decode(audio=0)]
+    begin, rate, _ = frames[0]
+    silence = np.zeros(max(0, round(begin * rate)))
+    return np.concatenate([silence, *(samples for _, _, samples in frames)])[max(0, -round(begin * rate)) :]
+
+
+def beeps(samples: np.ndarray, rate: int) -> list[float]:
+    """When the tone begins, in seconds."""
+    loud = np.abs(samples[: len(samples) // (rate // 100) * (rate // 100)]).reshape(-1, rate // 100).max(axis=1) > 0.1
+    return [index / 100 for index in np.flatnonzero(loud & ~np.concatenate(([False], loud[:-1])))]
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    with file.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def started(*arguments: object, **options: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "mien", *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
 
 
 if __name__ == "__main__":

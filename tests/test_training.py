@@ -17,10 +17,10 @@ from mien.datasets import open_dataset
 from mien.errors import CheckpointError, DatasetError, ExperimentError, MienError
 from mien.training import config
 from mien.training.batches import BatchSource, input_size_px
-from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.deployment import deployable_network
-from mien.training.loop import Training, check_experiment, require_same_experiment, train
+from mien.training.loop import Training, check_experiment, train
 from mien.training.machine import find_device
 from mien.training.randomness import derive_seed
 from mien.training.torch_scorer import TorchScorer

@@ -1,10 +1,4 @@
-import csv
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +8,7 @@ import pytest
 from PIL import Image
 
 av = pytest.importorskip("av")
-from clips import RATE, SOUND_RATE, write_clip  # noqa: E402
+from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip  # noqa: E402
 
 from mien.cli.live import bars, live_bars  # noqa: E402
 from mien.cli.videos import camera_source  # noqa: E402
@@ -35,31 +29,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
     return Recognizer(threads=1)
-
-
-def mien(*arguments: object, **options: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "mien", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload, no-any-return]
-
-
-def sound_of(file: Path) -> np.ndarray:
-    """The samples of the first channel from -1 to 1, put where their times say."""
-    with av.open(str(file)) as written:
-        frames = [(frame.time, frame.sample_rate, frame.to_ndarray()[0]) for frame in written.decode(audio=0)]
-    begin, rate, _ = frames[0]
-    silence = np.zeros(max(0, round(begin * rate)))
-    return np.concatenate([silence, *(samples for _, _, samples in frames)])[max(0, -round(begin * rate)) :]
-
-
-def beeps(samples: np.ndarray, rate: int) -> list[float]:
-    """When the tone begins, in seconds."""
-    loud = np.abs(samples[: len(samples) // (rate // 100) * (rate // 100)]).reshape(-1, rate // 100).max(axis=1) > 0.1
-    return [index / 100 for index in np.flatnonzero(loud & ~np.concatenate(([False], loud[:-1])))]
-
-
-def read_rows(file: Path) -> list[dict[str, str]]:
-    with file.open() as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_the_command_follows_two_people(clip: Path, tmp_path: Path) -> None:
@@ -252,106 +221,6 @@ def test_pixels_that_are_not_square(tmp_path: Path, recognizer: Recognizer) -> N
         container.mux(stream.encode(None))
     _, image = next(iter(Video(file, recognizer).images()))
     assert image.shape == (48, 96, 3)
-
-
-@pytest.mark.parametrize(
-    ("suffix", "sound", "rate", "written"),
-    [(".mkv", "libmp3lame", 44_100, "mp3"), (".mkv", "pcm_s16le", 192_000, "aac"), (".mkv", "mp2", 44_100, "aac")],
-)
-def test_sound_of_other_kinds_and_longer_than_the_pictures(
-    tmp_path: Path, suffix: str, sound: str, rate: int, written: str
-) -> None:
-    file, out = tmp_path / f"v{suffix}", tmp_path / "out.mp4"
-    write_clip(file, 1.0, sound, people=0, size=(64, 48), sound_s=3.0, sound_rate=rate)
-    result = mien("video", file, "--out", out, "--detector", "whole-image")
-    assert (result.returncode, result.stderr) == (0, "")
-    with av.open(str(out)) as container:
-        assert container.streams.audio[0].codec_context.codec.canonical_name == written
-        rate = container.streams.audio[0].rate
-    assert beeps(sound_of(out), rate) == pytest.approx([0, 1, 2], abs=0.06)
-
-
-def test_damaged_sound_leaves_the_rest(tmp_path: Path) -> None:
-    file, out = tmp_path / "v.mkv", tmp_path / "out.mp4"
-    write_clip(file, 3.0, "mp2", people=0, size=(64, 48))
-    with av.open(str(file)) as source:
-        packets = [packet for packet in source.demux(audio=0) if packet.dts is not None]
-    encoded = bytearray(file.read_bytes())
-    at = encoded.index(bytes(packets[40]))
-    encoded[at : at + 4] = bytes(4)
-    file.write_bytes(encoded)
-    result = mien("video", file, "--out", out, "--detector", "whole-image")
-    assert result.returncode == 0, result.stderr
-    assert "1 parts of the sound could not be read" in result.stderr
-    assert beeps(sound_of(out), SOUND_RATE) == pytest.approx([0, 1, 2], abs=0.06)
-
-
-def test_outputs_that_cannot_be_written(clip: Path, tmp_path: Path) -> None:
-    (tmp_path / "folder.mp4").mkdir()
-    for target, message in (
-        ("out.webm", "expected a name that ends in .mp4"),
-        ("folder.mp4", "expected to write a video: Is a directory"),
-    ):
-        result = mien("video", clip, "--out", tmp_path / target)
-        assert result.returncode == 2
-        assert result.stderr.startswith(f"mien: {tmp_path / target}: {message}")
-    result = mien("video", clip, "--csv", tmp_path / "x.mp4", "--out", tmp_path / "x.mp4")
-    assert "expected another file for each output" in result.stderr
-    picture = tmp_path / "timeline"  # without a suffix it is a PNG all the same
-    assert mien("video", clip, "--timeline", picture, "--start", 2.9).returncode == 0
-    with Image.open(picture) as drawn:
-        assert drawn.format == "PNG"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-@pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, 1), (signal.SIGINT, 33), (signal.SIGTERM, 20)])
-def test_interrupted_files_are_whole(clip: Path, tmp_path: Path, number: int, after: int) -> None:
-    rows, out, picture = tmp_path / "rows.csv", tmp_path / "out.mp4", tmp_path / "t.png"
-    process = started(
-        "video", clip, "--csv", rows, "--out", out, "--timeline", picture, "--json", stdout=subprocess.PIPE
-    )
-    for _ in range(after):
-        process.stdout.readline()
-    process.send_signal(number)
-    lines, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
-    found = re.search(r"interrupted; what came before is kept, go on with --start (\d+\.\d+)", errors)
-    assert found
-    *frames, summary = map(json.loads, lines.splitlines())
-    last = frames[-1]["frame"] if frames else after - 1
-    assert "people" in summary
-    assert float(found[1]) == pytest.approx(last / RATE, abs=0.002)
-    assert max((int(row["frame"]) for row in read_rows(rows)), default=last) == last
-    assert picture.exists()
-    with av.open(str(out)) as written:
-        assert sum(1 for _ in written.decode(video=0)) - 1 == last
-    assert len(sound_of(out)) / SOUND_RATE == pytest.approx((last + 1) / RATE, abs=0.06)
-    going_on = tmp_path / "later.csv"
-    assert mien("video", clip, "--csv", going_on, "--start", found[1]).returncode == 0
-    assert max(float(row["time_s"]) for row in read_rows(going_on)) == pytest.approx(74 / RATE, abs=0.002)
-
-
-def started(*arguments: object, **options: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "mien", *map(str, arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_killed_rows_and_video_are_readable(tmp_path: Path) -> None:
-    file, rows, out = tmp_path / "v.mp4", tmp_path / "rows.csv", tmp_path / "out.mp4"
-    write_clip(file, 20.0, None, people=1, size=(96, 72))
-    process = started(
-        "video", file, "--csv", rows, "--out", out, "--detector", "whole-image", "--json", stdout=subprocess.PIPE
-    )
-    for _ in range(400):
-        process.stdout.readline()
-    process.kill()
-    process.communicate()
-    *whole, _ = read_rows(rows)
-    assert len(whole) > 380
-    assert all(None not in row.values() for row in whole)
-    with av.open(str(out)) as written:
-        assert sum(1 for _ in written.decode(video=0)) > 300
 
 
 def test_no_camera_is_a_clear_error() -> None:

@@ -19,8 +19,8 @@ from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.plots import draw_curves
 from mien.preprocessing import Preprocessing
 from mien.training.batches import input_size_px
-from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mien.training.config import Experiment, experiment_from_dict, experiment_to_dict
+from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
+from mien.training.config import Experiment, experiment_to_dict
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
 from mien.training.machine import find_device, keep_freed_memory
 from mien.training.methods import method_class
@@ -288,24 +288,3 @@ def estimate_seconds(state: Training, steps: int = 4) -> float:
         state.network, state.optimizer, state.average = network, optimizer, average
         state.method.load_state_dict(method)
     return elapsed / max(1, measured) * total
-
-
-def with_defaults(experiment: Experiment) -> dict[str, Any]:
-    """An experiment as a dictionary with all options of its method, also those that its file leaves out."""
-    method = experiment.method
-    options = method_class(method.name).read_options(method.options)
-    return {**experiment_to_dict(experiment), "method": (method.name, options)}
-
-
-def require_same_experiment(facts: dict[str, Any], experiment: Experiment, source: str) -> None:
-    """CheckpointError unless a checkpoint belongs to this experiment, naming what differs."""
-    if facts["network"] != experiment.network.name:
-        raise CheckpointError(
-            f"{source}: expected a checkpoint of {experiment.network.name}, found one of {facts['network']}"
-        )
-    wanted, saved = (with_defaults(each) for each in (experiment, experiment_from_dict(facts["experiment"], source)))
-    if different := sorted(key for key in wanted if saved[key] != wanted[key]):
-        raise CheckpointError(
-            f"{source}: expected a checkpoint of this experiment, but it was trained with another "
-            + ", ".join(f"{key} ({saved[key]} instead of {wanted[key]})" for key in different)
-        )

@@ -1,0 +1,114 @@
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+av = pytest.importorskip("av")
+from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, started, write_clip  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    write_clip(file, 3.0)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("suffix", "sound", "rate", "written"),
+    [(".mkv", "libmp3lame", 44_100, "mp3"), (".mkv", "pcm_s16le", 192_000, "aac"), (".mkv", "mp2", 44_100, "aac")],
+)
+def test_sound_of_other_kinds_and_longer_than_the_pictures(
+    tmp_path: Path, suffix: str, sound: str, rate: int, written: str
+) -> None:
+    file, out = tmp_path / f"v{suffix}", tmp_path / "out.mp4"
+    write_clip(file, 1.0, sound, people=0, size=(64, 48), sound_s=3.0, sound_rate=rate)
+    result = mien("video", file, "--out", out, "--detector", "whole-image")
+    assert (result.returncode, result.stderr) == (0, "")
+    with av.open(str(out)) as container:
+        assert container.streams.audio[0].codec_context.codec.canonical_name == written
+        rate = container.streams.audio[0].rate
+    assert beeps(sound_of(out), rate) == pytest.approx([0, 1, 2], abs=0.06)
+
+
+def test_damaged_sound_leaves_the_rest(tmp_path: Path) -> None:
+    file, out = tmp_path / "v.mkv", tmp_path / "out.mp4"
+    write_clip(file, 3.0, "mp2", people=0, size=(64, 48))
+    with av.open(str(file)) as source:
+        packets = [packet for packet in source.demux(audio=0) if packet.dts is not None]
+    encoded = bytearray(file.read_bytes())
+    at = encoded.index(bytes(packets[40]))
+    encoded[at : at + 4] = bytes(4)
+    file.write_bytes(encoded)
+    result = mien("video", file, "--out", out, "--detector", "whole-image")
+    assert result.returncode == 0, result.stderr
+    assert "1 parts of the sound could not be read" in result.stderr
+    assert beeps(sound_of(out), SOUND_RATE) == pytest.approx([0, 1, 2], abs=0.06)
+
+
+def test_outputs_that_cannot_be_written(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    for target, message in (
+        ("out.webm", "expected a name that ends in .mp4"),
+        ("folder.mp4", "expected to write a video: Is a directory"),
+    ):
+        result = mien("video", clip, "--out", tmp_path / target)
+        assert result.returncode == 2
+        assert result.stderr.startswith(f"mien: {tmp_path / target}: {message}")
+    result = mien("video", clip, "--csv", tmp_path / "x.mp4", "--out", tmp_path / "x.mp4")
+    assert "expected another file for each output" in result.stderr
+    picture = tmp_path / "timeline"  # without a suffix it is a PNG all the same
+    assert mien("video", clip, "--timeline", picture, "--start", 2.9).returncode == 0
+    with Image.open(picture) as drawn:
+        assert drawn.format == "PNG"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, 1), (signal.SIGINT, 33), (signal.SIGTERM, 20)])
+def test_interrupted_files_are_whole(clip: Path, tmp_path: Path, number: int, after: int) -> None:
+    rows, out, picture = tmp_path / "rows.csv", tmp_path / "out.mp4", tmp_path / "t.png"
+    process = started(
+        "video", clip, "--csv", rows, "--out", out, "--timeline", picture, "--json", stdout=subprocess.PIPE
+    )
+    for _ in range(after):
+        process.stdout.readline()
+    process.send_signal(number)
+    lines, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    found = re.search(r"interrupted; what came before is kept, go on with --start (\d+\.\d+)", errors)
+    assert found
+    *frames, summary = map(json.loads, lines.splitlines())
+    last = frames[-1]["frame"] if frames else after - 1
+    assert "people" in summary
+    assert float(found[1]) == pytest.approx(last / RATE, abs=0.002)
+    assert max((int(row["frame"]) for row in read_rows(rows)), default=last) == last
+    assert picture.exists()
+    with av.open(str(out)) as written:
+        assert sum(1 for _ in written.decode(video=0)) - 1 == last
+    assert len(sound_of(out)) / SOUND_RATE == pytest.approx((last + 1) / RATE, abs=0.06)
+    going_on = tmp_path / "later.csv"
+    assert mien("video", clip, "--csv", going_on, "--start", found[1]).returncode == 0
+    assert max(float(row["time_s"]) for row in read_rows(going_on)) == pytest.approx(74 / RATE, abs=0.002)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_killed_rows_and_video_are_readable(tmp_path: Path) -> None:
+    file, rows, out = tmp_path / "v.mp4", tmp_path / "rows.csv", tmp_path / "out.mp4"
+    write_clip(file, 20.0, None, people=1, size=(96, 72))
+    process = started(
+        "video", file, "--csv", rows, "--out", out, "--detector", "whole-image", "--json", stdout=subprocess.PIPE
+    )
+    for _ in range(400):
+        process.stdout.readline()
+    process.kill()
+    process.communicate()
+    *whole, _ = read_rows(rows)
+    assert len(whole) > 380
+    assert all(None not in row.values() for row in whole)
+    with av.open(str(out)) as written:
+        assert sum(1 for _ in written.decode(video=0)) > 300
