@@ -85,3 +85,13 @@ def write_ckplus_48(root: Path, subjects: int, expressions_a_subject: int = 7) -
             for number in (15, 16, 17):
                 face = drawn_face(label, 10_000 * position + 100 * label + number)
                 Image.fromarray(face).save(root / names[label] / f"{subject}_{turn + 1:03d}_{number:08d}.png")
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of two people who cross, with sound; needs PyAV."""
+    from clips import write_clip
+
+    file = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    write_clip(file, 3.0)
+    return file

@@ -20,13 +20,6 @@ from mien.video import Clock, Video  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("clips") / "clip.mp4"
-    write_clip(file, 3.0)
-    return file
-
-
-@pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
     return Recognizer(threads=1)
 

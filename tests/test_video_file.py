@@ -12,13 +12,6 @@ av = pytest.importorskip("av")
 from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, started, write_clip  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("clips") / "clip.mp4"
-    write_clip(file, 3.0)
-    return file
-
-
 @pytest.mark.parametrize(
     ("suffix", "sound", "rate", "written"),
     [(".mkv", "libmp3lame", 44_100, "mp3"), (".mkv", "pcm_s16le", 192_000, "aac"), (".mkv", "mp2", 44_100, "aac")],
