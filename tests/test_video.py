@@ -1,7 +1,9 @@
 import json
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip
 from mien.cli.live import bars, live_bars  # noqa: E402
 from mien.cli.videos import camera_source  # noqa: E402
 from mien.errors import VideoError  # noqa: E402
+from mien.preprocessing import ImageArray  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402
 from mien.results import Face  # noqa: E402
 from mien.tracking import TrackedFace  # noqa: E402
-from mien.video import Clock, Video  # noqa: E402
+from mien.video import Clock, Video, fresh  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +86,22 @@ def test_start_and_true_timestamps(tmp_path: Path, recognizer: Recognizer) -> No
         assert [frame.time for frame in written.decode(video=0)] == pytest.approx([0.1, 0.6, 0.62, 1.1], abs=0.001)
 
 
-@pytest.mark.parametrize(("degrees", "corner"), [(90, (0, -1)), (180, (-1, -1)), (270, (-1, 0))])
-def test_turned_videos_are_upright(
-    tmp_path: Path, recognizer: Recognizer, degrees: int, corner: tuple[int, int]
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [
+        ((0, 1, -1, 0), (0, -1)),  # a quarter turn clockwise
+        ((-1, 0, 0, -1), (-1, -1)),
+        ((0, -1, 1, 0), (-1, 0)),
+        ((-1, 0, 0, 1), (0, -1)),  # mirrored, as by some front cameras
+        ((1, 0, 0, -1), (-1, 0)),
+        ((0, 1, 1, 0), (0, 0)),
+        ((0, -1, -1, 0), (-1, -1)),
+    ],
+)
+def test_turned_and_mirrored_videos_are_upright(
+    tmp_path: Path, recognizer: Recognizer, matrix: tuple[int, int, int, int], corner: tuple[int, int]
 ) -> None:
-    """A phone's video: the track's matrix tells players to turn it clockwise; the white corner was upper left."""
+    """A phone's video: the track's matrix tells players to turn or mirror it; the white corner was upper left."""
     pixels = np.zeros((48, 64, 3), np.uint8)
     pixels[:16, :16] = 255
     file = tmp_path / "t.mp4"
@@ -98,15 +112,14 @@ def test_turned_videos_are_upright(
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode(None))
     encoded = bytearray(file.read_bytes())
-    one, minus = (1 << 16).to_bytes(4, "big"), (-(1 << 16)).to_bytes(4, "big", signed=True)
+    a, b, c, d, one = ((each << 16).to_bytes(4, "big", signed=True) for each in (*matrix, 1))
     none, unit = bytes(4), (1 << 30).to_bytes(4, "big")
-    a, b, c, d = {90: (none, one, minus, none), 180: (minus, none, none, minus), 270: (none, minus, one, none)}[degrees]
     at = encoded.index(b"tkhd") + 4 + 40  # after version, times, track, duration, layer, group, volume
     assert encoded[at : at + 4] == one
     encoded[at : at + 36] = b"".join((a, b, none, c, d, none, none, none, unit))
     file.write_bytes(encoded)
     _, image = next(iter(Video(file, recognizer).images()))
-    assert image.shape == ((48, 64, 3) if degrees == 180 else (64, 48, 3))
+    assert image.shape == ((64, 48, 3) if matrix[1] else (48, 64, 3))
     rows, columns = (slice(0, 12) if place == 0 else slice(-12, None) for place in corner)
     assert image[rows, columns].mean() > 200
     assert image.mean() < 60
@@ -224,6 +237,33 @@ def test_no_camera_is_a_clear_error() -> None:
     assert camera_source("1", "linux") == ("/dev/video1", "v4l2")
     assert camera_source("1", "darwin") == ("1", "avfoundation")
     assert camera_source("Integrated Camera", "win32") == ("video=Integrated Camera", "dshow")
+
+
+def test_cameras_have_numbers_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As DirectShow lists them, microphones among them."""
+    found = [("Microphone", ["audio"]), ("Front", ["video"]), ("Rear", ["video"])]
+    devices = [SimpleNamespace(name="@device", description=name, media_types=types) for name, types in found]
+    monkeypatch.setattr(av, "enumerate_input_devices", lambda form: devices, raising=False)
+    assert camera_source("0", "win32") == ("video=Front", "dshow")
+    with pytest.raises(VideoError, match=r"camera 2: expected one of 2 cameras \(Front, Rear\)"):
+        camera_source("2", "win32")
+
+
+def test_a_slow_reader_of_a_camera_gets_fresh_frames() -> None:
+    """A camera whose frames wait, 25 a second; reading one takes 0.2 s, as long as five frames."""
+    began_s = time.monotonic()
+
+    def camera() -> Iterator[tuple[float, ImageArray]]:
+        for number in range(50):
+            time.sleep(max(0.0, began_s + number / 25 - time.monotonic()))
+            yield number / 25, np.zeros((1, 1, 3), np.uint8)
+
+    ages = []
+    for time_s, _ in fresh(camera()):
+        ages.append(time.monotonic() - began_s - time_s)
+        time.sleep(0.2)
+    assert 5 < len(ages) < 25
+    assert max(ages) < 0.5
 
 
 def test_a_camera_ends_after_its_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +28,8 @@ LONGEST_JUMP_S = 60.0
 """Times further than this beyond the last and beyond the stated length are taken for wrong (chosen)."""
 SHORTER_S = 1.0
 """A video that ends so much before its stated length is cut off (chosen)."""
+LATEST_S = 0.25
+"""A camera's frames that are older than this are left out (chosen): bars show what is, on slow machines too."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         people = People()
-        for number, (time_s, image) in enumerate(self.images()):
+        images = self.images() if self.form is None else fresh(self.images())
+        for number, (time_s, image) in enumerate(images):
             if number % self.every:
                 faces = between(people, time_s)
             else:
@@ -184,15 +188,39 @@ class Upright:
 
     def pixels(self, frame: "av.VideoFrame") -> ImageArray:
         """RGB uint8 (H, W, 3)."""
-        turns = round(frame.rotation / 90) % 4
+        swapped, across, down = orientation(frame)
         if self._size is None:
             size = (frame.height, max(1, round(frame.width * self._aspect)))
-            self._size = size if turns % 2 == 0 else size[::-1]
-        height, width = self._size if turns % 2 == 0 else self._size[::-1]
+            self._size = size[::-1] if swapped else size
+        height, width = self._size[::-1] if swapped else self._size
         image: ImageArray = (
             self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray().astype(np.uint8, copy=False)
         )
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+        if swapped:
+            image = image.transpose(1, 0, 2)
+        return np.ascontiguousarray(image[:: -1 if down else 1, :: -1 if across else 1])
+
+
+def orientation(frame: "av.VideoFrame") -> tuple[bool, bool, bool]:
+    """What the display matrix asks for, in quarter turns: rows and columns swapped, then mirrored across, down."""
+    from av.sidedata.sidedata import Type
+
+    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return False, False, False
+    a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32)  # (x, y) is shown at (a x + c y, b x + d y)
+    swapped = abs(int(b)) > abs(int(a))
+    return swapped, bool((c if swapped else a) < 0), bool((b if swapped else d) < 0)
+
+
+def fresh(images: Iterator[tuple[float, ImageArray]]) -> Iterator[tuple[float, ImageArray]]:
+    """A camera's images without those that have waited for longer than `LATEST_S`."""
+    began_s: float | None = None
+    for time_s, image in images:
+        now_s = time.monotonic() - time_s
+        began_s = now_s if began_s is None else min(began_s, now_s)
+        if now_s - began_s <= LATEST_S:
+            yield time_s, image
 
 
 def decode(container: "InputContainer", stream: "av.VideoStream", patient: bool) -> "Iterator[av.VideoFrame]":
