@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,11 @@ def test_killed_rows_and_video_are_readable(tmp_path: Path) -> None:
     assert all(None not in row.values() for row in whole)
     with av.open(str(out)) as written:
         assert sum(1 for _ in written.decode(video=0)) > 300
+
+
+def test_damaged_files_by_the_dozen() -> None:
+    """A small part of scripts/fuzz-video, with its rules."""
+    script = Path(__file__).parents[1] / "scripts" / "fuzz-video"
+    done = subprocess.run([sys.executable, script, "12", "3", "0"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("12 files: ")
