@@ -27,6 +27,7 @@ ALLOWED = {
     "clustering.py": RUNTIME | {"faiss"},
     "datasets/parquet_file.py": RUNTIME | {"pyarrow"},
     "datasets/packing.py": RUNTIME | {"pyarrow"},
+    "camera.py": RUNTIME | {"av"},
     "video.py": RUNTIME | {"av"},
     "video_file.py": RUNTIME | {"av"},
     "plots.py": RUNTIME | {"matplotlib"},

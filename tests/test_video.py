@@ -12,8 +12,8 @@ from PIL import Image
 av = pytest.importorskip("av")
 from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip  # noqa: E402
 
+from mien.camera import camera_source  # noqa: E402
 from mien.cli.live import bars, live_bars  # noqa: E402
-from mien.cli.videos import camera_source  # noqa: E402
 from mien.errors import VideoError  # noqa: E402
 from mien.preprocessing import ImageArray  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402
@@ -272,7 +272,7 @@ def test_a_camera_ends_after_its_seconds(tmp_path: Path, monkeypatch: pytest.Mon
 
     from mien.cli import app
 
-    monkeypatch.setattr("mien.cli.videos.camera_source", lambda device, platform: ("testsrc=size=160x120", "lavfi"))
+    monkeypatch.setattr("mien.camera.camera_source", lambda device, platform: ("testsrc=size=160x120", "lavfi"))
     rows = tmp_path / "rows.csv"
     started = time.monotonic()
     result = CliRunner().invoke(app, ["camera", "--seconds", "0.5", "--csv", str(rows)])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import av
     from av.container import InputContainer
 
+NEEDS_PYAV = "videos and cameras need PyAV; install it with: pip install 'mien[video]'"
 USUAL_RATE = Fraction(25)
 """Frames a second where a file does not say."""
 LONGEST_JUMP_S = 60.0
@@ -247,7 +248,7 @@ def open_container(source: str, form: str | None = None) -> "InputContainer":
     try:
         import av
     except ImportError as error:
-        raise MissingExtraError("videos and cameras need PyAV; install it with: pip install 'mien[video]'") from error
+        raise MissingExtraError(NEEDS_PYAV) from error
     try:
         options = {"framerate": "30"} if form == "avfoundation" else {}  # macOS refuses FFmpeg's default
         container: InputContainer = av.open(source, format=form, options=options, metadata_errors="replace")

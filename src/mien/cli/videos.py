@@ -124,6 +124,7 @@ def camera(
     threads: Threads = 0,
 ) -> None:
     """Follow the faces before a camera, as bars in the terminal; Ctrl-C ends it."""
+    from mien.camera import camera_source
     from mien.cli.live import live_bars
     from mien.outputs import PersonRows
     from mien.timeline import Timeline
@@ -181,30 +182,6 @@ def _stop_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def camera_source(device: str, platform: str) -> tuple[str, str]:
-    """What FFmpeg calls a camera on a platform, and the format it is read with."""
-    if platform == "darwin":
-        return device, "avfoundation"
-    if platform == "win32":
-        return f"video={windows_camera(int(device)) if device.isdigit() else device}", "dshow"
-    return (f"/dev/video{device}" if device.isdigit() else device), "v4l2"
-
-
-def windows_camera(number: int) -> str:
-    """The name of a camera by number, counted from 0; VideoError where there is none, or PyAV cannot list them."""
-    import av
-
-    if not hasattr(av, "enumerate_input_devices"):  # before PyAV 17
-        raise VideoError(f"camera {number}: expected its name, as the Device Manager shows it; see --device")
-    names = [
-        each.description or each.name for each in av.enumerate_input_devices("dshow") if "video" in each.media_types
-    ]
-    if number >= len(names):
-        raise VideoError(f"camera {number}: expected one of {len(names)} cameras ({', '.join(names) or 'none'})")
-    name: str = names[number]
-    return name
 
 
 def _copy(out: Path, moving: "Video") -> "VideoFile":
