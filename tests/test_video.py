@@ -1,9 +1,6 @@
 import json
-import time
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,14 +9,9 @@ from PIL import Image
 av = pytest.importorskip("av")
 from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip  # noqa: E402
 
-from mien.camera import camera_source  # noqa: E402
-from mien.cli.live import bars, live_bars  # noqa: E402
 from mien.errors import VideoError  # noqa: E402
-from mien.preprocessing import ImageArray  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402
-from mien.results import Face  # noqa: E402
-from mien.tracking import TrackedFace  # noqa: E402
-from mien.video import Clock, Video, fresh  # noqa: E402
+from mien.video import Clock, Video  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -227,74 +219,6 @@ def test_pixels_that_are_not_square(tmp_path: Path, recognizer: Recognizer) -> N
         container.mux(stream.encode(None))
     _, image = next(iter(Video(file, recognizer).images()))
     assert image.shape == (48, 96, 3)
-
-
-def test_no_camera_is_a_clear_error() -> None:
-    result = mien("camera", "--device", "/dev/none", "--seconds", 1)
-    assert result.returncode == 2
-    assert result.stderr.startswith("mien: camera /dev/none: expected a camera, found none")
-    assert "see --device" in result.stderr
-    assert camera_source("1", "linux") == ("/dev/video1", "v4l2")
-    assert camera_source("1", "darwin") == ("1", "avfoundation")
-    assert camera_source("Integrated Camera", "win32") == ("video=Integrated Camera", "dshow")
-
-
-def test_cameras_have_numbers_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As DirectShow lists them, microphones among them."""
-    found = [("Microphone", ["audio"]), ("Front", ["video"]), ("Rear", ["video"])]
-    devices = [SimpleNamespace(name="@device", description=name, media_types=types) for name, types in found]
-    monkeypatch.setattr(av, "enumerate_input_devices", lambda form: devices, raising=False)
-    assert camera_source("0", "win32") == ("video=Front", "dshow")
-    with pytest.raises(VideoError, match=r"camera 2: expected one of 2 cameras \(Front, Rear\)"):
-        camera_source("2", "win32")
-
-
-def test_a_slow_reader_of_a_camera_gets_fresh_frames() -> None:
-    """A camera whose frames wait, 25 a second; reading one takes 0.2 s, as long as five frames."""
-    began_s = time.monotonic()
-
-    def camera() -> Iterator[tuple[float, ImageArray]]:
-        for number in range(50):
-            time.sleep(max(0.0, began_s + number / 25 - time.monotonic()))
-            yield number / 25, np.zeros((1, 1, 3), np.uint8)
-
-    ages = []
-    for time_s, _ in fresh(camera()):
-        ages.append(time.monotonic() - began_s - time_s)
-        time.sleep(0.2)
-    assert 5 < len(ages) < 25
-    assert max(ages) < 0.5
-
-
-def test_a_camera_ends_after_its_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FFmpeg's endless test picture in place of a camera."""
-    from typer.testing import CliRunner
-
-    from mien.cli import app
-
-    monkeypatch.setattr("mien.camera.camera_source", lambda device, platform: ("testsrc=size=160x120", "lavfi"))
-    rows = tmp_path / "rows.csv"
-    started = time.monotonic()
-    result = CliRunner().invoke(app, ["camera", "--seconds", "0.5", "--csv", str(rows)])
-    assert result.exit_code == 0, result.output
-    assert time.monotonic() - started < 20
-    assert "no faces" in result.output
-    assert rows.read_text().startswith("time_s,frame,person")
-
-
-def test_bars_and_changes(capsys: pytest.CaptureFixture[str]) -> None:
-    happy, calm = (
-        TrackedFace(1, Face((0, 0, 1, 1), 1, scores), True, scores)
-        for scores in ({"happiness": 0.8, "neutral": 0.2}, {"happiness": 0.1, "neutral": 0.9})
-    )
-    text = bars([happy]).splitlines()
-    assert text[0] == "person 1"
-    assert text[1].startswith("  happiness") and text[1].count("█") == 24  # noqa: PT018
-    assert bars([]) == "no face"
-    with live_bars() as show:
-        for face in (happy, happy, calm):
-            show([face])
-    assert capsys.readouterr().err == "person 1: happiness\nperson 1: neutral\n"
 
 
 def test_wrong_arguments(clip: Path, recognizer: Recognizer) -> None:
