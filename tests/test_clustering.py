@@ -3,6 +3,8 @@ import pytest
 
 from mien.clustering import (
     Guidance,
+    Reason,
+    cap_classes,
     class_centres,
     connected_components,
     label_clusters,
@@ -13,6 +15,8 @@ from mien.clustering import (
     seeded_k_means,
 )
 from mien.errors import DatasetError
+from mien.training.options import JointOptions
+from mien.training.pseudo_labels import propose
 
 POINTS = [0.0, 1.0, 2.1, 3.3, 10.0, 11.0]
 LISTS = np.array(
@@ -132,27 +136,43 @@ def test_guidance_worked_by_hand() -> None:
     embeddings = unit("a a a a far  b b  far  ab  b a b")
     clusters = np.array([0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 4, 4])
     labels = np.array([0, 0, 0, -1, -1, -1, -1, -1, -1, 1, 0, -1])
-    found = label_clusters(embeddings, clusters, labels, 2, Guidance(cap=10))
+    found = label_clusters(embeddings, clusters, labels, 2, Guidance())
     assert found.labels.tolist() == [0, 0, 0, 0, 0, 1, 1, -1, -1, 1, 0, 1]
     assert found.similarity[[3, 4, 5, 7]].tolist() == pytest.approx([1, 0, 1, 0])
-    assert found.reasons == {
-        "named after labelled members": 2,
-        "named after the nearest class centre": 3,
-        "discarded, far from every class": 1,
-        "discarded, between two classes": 1,
-        "discarded, class is full": 0,
-    }
-    capped = label_clusters(embeddings, clusters, labels, 2, Guidance(cap=1))
-    assert capped.labels.tolist() == [0, 0, 0, 0, -1, 1, -1, -1, -1, 1, 0, -1]
-    assert capped.reasons["discarded, class is full"] == 3
+    members, centre, far, between = Reason.LABELLED_MEMBERS, Reason.NEAREST_CENTRE, Reason.FAR, Reason.BETWEEN
+    why = [0, 0, 0, members, members, centre, centre, far, between, 0, 0, centre]
+    assert found.reasons.tolist() == why
     impure = label_clusters(embeddings, np.zeros(12, np.int64), labels, 2, Guidance(purity=0.81, similarity=0.99))
     assert (impure.labels == np.where(labels >= 0, labels, -1)).all()  # 4 of 5 agree; all clusters rejected
+    scores = np.array([0, 0, 0, 0.3, 0.4, 0.5, 0.9, 0.9, 0.9, 0, 0, 0.7], np.float32)
+    capped = cap_classes(found, scores, np.array([1, 2]))
+    assert capped.labels.tolist() == [0, 0, 0, -1, 0, -1, 1, -1, -1, 1, 0, 1]
+    assert [index for index, reason in enumerate(capped.reasons) if reason == Reason.FULL] == [3, 5]
+    assert capped.similarity[[3, 5]].tolist() == [0, 0]
+    assert (cap_classes(found, scores, np.array([0, 99])).labels[3:7] == [-1, -1, 1, 1]).all()
 
 
-def test_a_class_without_labelled_members_gets_none() -> None:
-    embeddings = unit("a a a a b far")
-    found = label_clusters(embeddings, np.array([0, 0, 0, 0, 1, 2]), np.array([0, 0, 0, -1, -1, -1]), 3, Guidance())
-    assert found.labels.tolist() == [0, 0, 0, 0, -1, -1]
+def two_faced_class() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Embeddings, labels and whether a face lies where only a cluster can name it.
+
+    Class 0 has labelled faces at e0 and at e1, so that its centre lies between; class 1 at a centre as far from e1.
+    """
+    generator = np.random.default_rng(0)
+    third = np.array([0.0, 0.7, 0.714])
+    spots = np.repeat([[1.0, 0, 0], [0, 1.0, 0], third, [0, 1.0, 0]], [5, 5, 5, 20], axis=0)
+    embeddings = normalise((spots + 0.01 * generator.normal(size=spots.shape)).astype(np.float32))
+    labels = np.repeat([0, 0, 1, -1], [5, 5, 5, 20])
+    return embeddings, labels, labels < 0
+
+
+def test_clusters_name_faces_that_the_nearest_centre_cannot() -> None:
+    embeddings, labels, hard = two_faced_class()
+    alone = label_clusters(embeddings, np.arange(35), labels, 2, Guidance())
+    assert (alone.reasons[hard] == Reason.BETWEEN).all()
+    options = JointOptions("faces", neighbours=8, threshold=1.5)
+    found = propose(options, embeddings, np.full((35, 2), 0.5, np.float32), labels, 2, 0)
+    assert (found.reasons[hard] == Reason.LABELLED_MEMBERS).mean() > 0.8
+    assert set(found.labels[hard].tolist()) <= {0, -1}
 
 
 def test_neither_reading_names_a_class_that_nobody_labelled() -> None:
@@ -175,7 +195,8 @@ def test_seeded_k_means_keeps_the_nearest_and_the_labelled() -> None:
     named = (found.labels >= 0) & (labels < 0)
     assert 130 < named.sum() < 160
     assert (found.labels[named] == owner[named]).mean() > 0.98
-    assert sum(found.reasons.values()) == 300
+    assert (found.reasons == Reason.GIVEN).sum() == 100
+    assert (found.reasons == Reason.NEAREST_CENTRE).sum() == named.sum()
 
 
 def test_class_centres_are_unit_means() -> None:

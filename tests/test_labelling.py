@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from test_clustering import two_faced_class
 from typer.testing import CliRunner
 
 from mien.cli import app
@@ -13,7 +14,7 @@ from mien.labelling import label_faces
 
 
 class DrawnScorer:
-    """Faces whose first pixel is their class, the second how sure the network is, in a hundred."""
+    """Faces whose first pixel on each side is their class, the second how sure the network is, in a hundred."""
 
     def logits_and_features(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         owner, sure = faces[:, 0, 0, 0], faces[:, 0, 1, 0] / 100
@@ -26,6 +27,7 @@ class DrawnScorer:
 def drawn(owner: list[int], sure: list[int]) -> np.ndarray:
     faces = np.zeros((len(owner), 4, 4, 1), np.uint8)
     faces[:, 0, 0, 0], faces[:, 0, 1, 0] = owner, sure
+    faces[:, 0, 3, 0], faces[:, 0, 2, 0] = owner, sure
     return faces
 
 
@@ -41,6 +43,41 @@ def test_clusters_decide_where_the_network_is_not_sure() -> None:
     assert found.confidence[30:][named[30:]] == pytest.approx(0.4)
     strict = label_faces(DrawnScorer(), faces, guidance=Guidance(fewest_labelled=99, similarity=1.0))  # type: ignore[arg-type]
     assert (strict.labels >= 0).sum() == 30
+
+
+class ScorerOf:
+    """Known logits and features of faces whose first pixel is their number."""
+
+    def __init__(self, logits: np.ndarray, features: np.ndarray) -> None:
+        self.logits, self.features = logits, features
+
+    def logits_and_features(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.logits[faces[:, 0, 0, 0]], self.features[faces[:, 0, 0, 0]]
+
+
+def numbered(count: int) -> np.ndarray:
+    return np.tile(np.arange(count, dtype=np.uint8)[:, None, None, None], (1, 4, 4, 1))
+
+
+def test_only_a_cluster_can_name_a_face_between_two_means() -> None:
+    embeddings, labels, hard = two_faced_class()
+    logits = np.where(hard[:, None], 0, np.eye(2)[labels] * 9).astype(np.float32)
+    scorer = ScorerOf(logits, embeddings)
+    found = label_faces(scorer, numbered(35), neighbours=8, threshold=1.5)  # type: ignore[arg-type]
+    assert found.sure.tolist() == (~hard).tolist()
+    assert (found.labels[hard] == 0).mean() > 0.8
+    assert (found.labels[hard] != 1).all()
+    without = label_faces(scorer, numbered(35), neighbours=8, threshold=1e-9)  # type: ignore[arg-type]
+    assert (without.labels[hard] == 0).sum() < (found.labels[hard] == 0).sum()
+
+
+def test_a_folder_with_one_expression_keeps_it() -> None:
+    generator = np.random.default_rng(0)
+    sure = np.arange(60) < 20
+    features = (np.array([1.0, 0.2, 0.1]) + 0.05 * generator.normal(size=(60, 3))).astype(np.float32)
+    logits = np.where(sure[:, None], [6.0, 0, 0], [0.5, 0.4, 0]).astype(np.float32)
+    found = label_faces(ScorerOf(logits, features), numbered(60))  # type: ignore[arg-type]
+    assert (found.labels == 0).all()
 
 
 def test_one_face_alone() -> None:

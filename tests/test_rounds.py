@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import drawn_face
+from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
 from mien.cli import app
+from mien.clustering import Reason
 from mien.datasets import open_dataset
 from mien.datasets.joined import Joined
 from mien.datasets.splits import Subset
@@ -24,9 +26,15 @@ from mien.training.config import Experiment, experiment_from_dict
 from mien.training.loop import Training
 from mien.training.methods.standard import Standard
 from mien.training.options import JointOptions
-from mien.training.rounds import propose, train_rounds
+from mien.training.pseudo_labels import propose
+from mien.training.rounds import train_rounds
 
 NAMES = ("happiness", "sadness", "neutral")
+
+
+def face(label: int, seed: int) -> NDArray[np.uint8]:
+    """A drawn face whose mirror image shows the same."""
+    return drawn_face(3 * label + 1, seed)
 
 
 @pytest.fixture(scope="module")
@@ -38,41 +46,39 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / "labelled" / split / name).mkdir(parents=True)
             for index in range(count):
                 file = root / "labelled" / split / name / f"{index}.png"
-                Image.fromarray(drawn_face(label, 100 * label + index + (split == "training") * 50)).save(file)
+                Image.fromarray(face(label, 100 * label + index + (split == "training") * 50)).save(file)
     (root / "unlabelled").mkdir()
     for index in range(90):
-        Image.fromarray(drawn_face(index % 3, 1000 + index)).save(root / "unlabelled" / f"{index:02d}.png")
+        Image.fromarray(face(index % 3, 1000 + index)).save(root / "unlabelled" / f"{index:02d}.png")
     (root / "unlabelled" / "zz.png").write_bytes(b"damaged")
     return root
 
 
-TOML = """
-name = "school"
-averaging = 0.5
-[data]
-dataset = "folder"
-size_px = 32
-[network]
-name = "ac-net"
-[schedule]
-epochs = 3
-batch_size = 12
-steps_per_epoch = 8
-learning_rate = 0.003
-warmup_epochs = 0.5
-[method]
-name = "joint-loss"
-[joint]
-unlabelled = "faces"
-rounds = 2
-epochs = 1
-neighbours = 8
-threshold = 1.5
-"""
+OWN_FACES = Path(__file__).parents[1] / "experiments" / "own-faces.toml"
+SHORTER = {
+    "[data]": "averaging = 0.5\n[data]\nsize_px = 32",
+    "\nepochs = 20": "\nepochs = 3",
+    "steps_per_epoch = 60": "steps_per_epoch = 8",
+    "batch_size = 64": "batch_size = 12",
+    "learning_rate = 0.002": "learning_rate = 0.003",
+    "warmup_epochs = 2": "warmup_epochs = 0.5",
+    "[augmentation]": "[augmentation]\nflip = 0.5",
+    "\nepochs = 8": "\nepochs = 1\nneighbours = 8\nthreshold = 1.5",
+    "cap_share = 4": "cap_share = 1",
+}
+"""The example for own faces in a few steps on small pictures."""
+
+
+def own_faces() -> str:
+    text = OWN_FACES.read_text()
+    for line, shorter in SHORTER.items():
+        assert text.count(line) == 1, line
+        text = text.replace(line, shorter)
+    return text
 
 
 def values(**joint: Any) -> dict[str, Any]:
-    found = config.tomllib.loads(TOML)
+    found = config.tomllib.loads(own_faces())
     return {**found, "joint": {**found["joint"], **joint}}
 
 
@@ -81,21 +87,27 @@ def experiment(**joint: Any) -> Experiment:
 
 
 def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_path: Path) -> None:
-    (tmp_path / "school.toml").write_text(TOML)
+    (tmp_path / "school.toml").write_text(own_faces())
     out = tmp_path / "run"
     command = ["train", str(tmp_path / "school.toml"), "--root", str(school / "labelled"), "--out", str(out)]
-    result = CliRunner().invoke(app, [*command, "--unlabelled", str(school / "unlabelled")])
+    result = CliRunner().invoke(app, command)
+    assert isinstance(result.exception, ExperimentError)
+    assert "expected --unlabelled, where the faces are" in str(result.exception)
+    command += ["--unlabelled", str(school / "unlabelled"), "--export", str(tmp_path / "school.onnx")]
+    result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "skipped" in result.stderr
     assert "zz.png" in result.stderr
     assert "36 labelled faces, 90 unlabelled" in result.stderr
     assert "round-2: " in result.stderr
-    assert result.stdout.strip() == str(out / "round-2" / "best.safetensors")
+    assert "skipped, cannot be read: 1" in result.stderr
+    assert result.stdout.split() == [str(out / "round-2" / "best.safetensors"), str(tmp_path / "school.onnx")]
     summary = json.loads((out / "round-2" / "round.json").read_text())
     assert summary["unlabelled"] == 90
     assert summary["skipped"] == 1
     assert summary["named"] == sum(summary["by_class"].values()) > 30
-    assert max(summary["by_class"].values()) <= 12  # as many as the largest labelled class
+    assert max(summary["by_class"].values()) <= 12  # cap_share 1
+    assert summary["labelled_by_class"] == dict.fromkeys(summary["by_class"], 12)
     assert sum(summary["reasons"].values()) == 90
     assert summary["agreement_with_the_round_before"] > 0.8
     with np.load(out / "round-2" / "labels.npz") as kept:
@@ -108,8 +120,6 @@ def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_pa
         assert sheet.width >= 64
     facts = load_checkpoint(out / "round-2" / "best.safetensors").facts
     assert facts["training_images"] == 36 + named.sum()
-    exported = CliRunner().invoke(app, ["export", result.stdout.strip(), "--out", str(tmp_path / "school.onnx")])
-    assert exported.exit_code == 0, exported.output
     scorer = OnnxScorer(str(tmp_path / "school.onnx"))
     assert scorer.card.dataset == "folder training, with faces of faces all labelled by rank-order"
 
@@ -146,13 +156,15 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
             shutil.rmtree(tmp_path / "moved")
     (tmp_path / "moved" / "round-2" / "last.safetensors").unlink()
     fewer = Subset(unlabelled, range(80), "all")
-    with pytest.raises(CheckpointError, match=r"labels\.npz: expected the unlabelled faces that it was made from"):
-        train_rounds(wanted, labelled, fewer, selection, tmp_path / "moved", resume=True)
+    other = experiment(epochs=2, purity=0.9)
+    for changed, faces in ((wanted, fewer), (other, unlabelled)):
+        with pytest.raises(CheckpointError, match=r"labels\.npz: expected labels made with these \[joint\] options"):
+            train_rounds(changed, labelled, faces, selection, tmp_path / "moved", resume=True)
 
 
-@pytest.mark.parametrize("cap", [99, 5, 0])
+@pytest.mark.parametrize("cap_share", [0, 0.5, 99])
 @pytest.mark.parametrize("labelling", ["rank-order", "seeded-k-means", "confidence"])
-def test_proposals_of_each_kind(labelling: Any, cap: int) -> None:
+def test_proposals_of_each_kind(labelling: Any, cap_share: float) -> None:
     generator = np.random.default_rng(0)
     owner = np.arange(120) % 3
     embeddings = np.eye(3, dtype=np.float32)[owner] + 0.05 * generator.normal(size=(120, 3)).astype(np.float32)
@@ -161,14 +173,14 @@ def test_proposals_of_each_kind(labelling: Any, cap: int) -> None:
     probabilities[60:90] = 1 / 3  # here the network is not sure
     labels = np.where(np.arange(120) < 30, owner, -1)
     more = {"kept_share": 0.5} if labelling == "seeded-k-means" else {}
-    options = JointOptions("faces", labelling=labelling, cap=cap, **more)
+    options = JointOptions("faces", labelling=labelling, cap_share=cap_share, **more)
     found = propose(options, embeddings, probabilities, labels, 3, 0)
     named = (found.labels >= 0) & (labels < 0)
     assert (found.labels[:30] == owner[:30]).all()
     assert (found.labels[named] == owner[named]).all()
     expected = {"rank-order": 90, "seeded-k-means": 45, "confidence": 60}[labelling]
-    assert named.sum() == (expected if cap == 99 else 3 * (cap or 10))
-    assert sum(found.reasons.values()) == 90
+    assert named.sum() == (15 if cap_share == 0.5 else expected)
+    assert (found.reasons == Reason.GIVEN).sum() == 30
 
 
 def test_no_label_at_all_is_told_and_training_goes_on(
@@ -183,6 +195,36 @@ def test_no_label_at_all_is_told_and_training_goes_on(
     assert load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts["training_images"] == 36
 
 
+def test_faces_with_labels_or_selected_on_are_left_out_and_few_labels_are_enough(
+    school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = Subset(open_dataset("folder", school / "labelled", "training"), [0, 1, 12, 13, 24], "training")
+    selection = open_dataset("folder", school / "labelled", "public_test")
+    unlabelled = open_dataset("faces", school, "all")  # labelled, selected and unlabelled pictures in one folder
+    wanted = replace(experiment(rounds=1, labelling="confidence", confidence=0.0, neighbours=10, threshold=0.3))
+    train_rounds(wanted, labelled, unlabelled, selection, tmp_path)  # five labelled faces, batches of twelve
+    assert "29 unlabelled faces are labelled or selected on elsewhere, left out" in capsys.readouterr().err
+    with np.load(tmp_path / "round-1" / "labels.npz") as kept:
+        sources = [unlabelled.sample(index).source for index in kept["indices"]]
+    assert len(sources) == 36 + 90 - 5
+    assert not any("public_test" in source for source in sources)
+
+
+def test_all_clusters_rejected_and_a_class_without_labels(
+    school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = Subset(open_dataset("folder", school / "labelled", "training"), range(24), "training")  # no `sadness`
+    unlabelled = open_dataset("faces", school / "unlabelled", "all")
+    strict = experiment(rounds=1, fewest_labelled=99, similarity=1.0)
+    train_rounds(strict, labelled, unlabelled, None, tmp_path)
+    told = capsys.readouterr().err
+    assert "without labelled faces, so without new ones: sadness" in told
+    assert "no face got a label; training goes on with the labelled faces alone" in told
+    summary = json.loads((tmp_path / "round-1" / "round.json").read_text())
+    assert summary["clusters"] > 1
+    assert summary["named"] == 0
+
+
 def test_fewer_faces_than_neighbours_and_unreadable_ones(school: Path, tmp_path: Path) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
@@ -190,7 +232,7 @@ def test_fewer_faces_than_neighbours_and_unreadable_ones(school: Path, tmp_path:
         train_rounds(experiment(neighbours=500), labelled, unlabelled, None, tmp_path / "a")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.png").write_bytes(b"damaged")
-    with pytest.raises(DatasetError, match="faces: expected faces that can be read, found none of 1"):
+    with pytest.raises(DatasetError, match="faces: expected unlabelled faces, found none among 1: 1 cannot be"):
         train_rounds(experiment(), labelled, open_dataset("faces", tmp_path / "bad", "all"), None, tmp_path / "b")
     assert not (tmp_path / "a").exists()  # told before the first training
     with pytest.raises(ExperimentError, match="confidence does nothing with labelling 'rank-order', only with"):

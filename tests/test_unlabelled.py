@@ -38,10 +38,13 @@ def test_lfw_is_cropped_to_the_main_face(tmp_path: Path) -> None:
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "WEBP", lossless=True)
     boxes = [[0.0, 0.0, 60.0, 200.0], [90.0, 80.0, 160.0, 170.0]]
-    table = {"file": ["one.jpg"], "image": [stream.getvalue()], "boxes_xyxy": [boxes]}
+    table = {"file": ["one.jpg", "two.jpg"], "image": [stream.getvalue()] * 2, "boxes_xyxy": [boxes, []]}
     parquet.write_table(pyarrow.table(table), tmp_path / "lfw.parquet")
     lfw = open_dataset("lfw", tmp_path / "lfw.parquet", "all")
-    (sample,) = lfw
+    assert len(lfw) == 2
+    with pytest.raises(ImageError, match=r"two\.jpg: expected a face box x0, y0, x1, y1, found none"):
+        lfw.sample(1)
+    sample = lfw.sample(0)
     assert sample.image.shape == (96, 96, 1)
     assert sample.source == "one.jpg"
     assert (sample.image[48, [2, 30, 93], 0] == [0, 255, 0]).all()  # 90 px high, so 10 px on either side
@@ -85,5 +88,6 @@ def test_a_picture_of_lfw_without_a_box_or_damaged_is_named(tmp_path: Path) -> N
         lfw[0]
     table["boxes_xyxy"] = [[[60.0, 0.0, 60.0, 200.0]]]
     parquet.write_table(pyarrow.table(table), tmp_path / "lfw.parquet")
-    with pytest.raises(DatasetError, match=r"one\.jpg: expected a face box x0, y0, x1, y1, found none"):
-        open_dataset("lfw", tmp_path / "lfw.parquet", "all")
+    lfw = open_dataset("lfw", tmp_path / "lfw.parquet", "all")
+    with pytest.raises(ImageError, match=r"one\.jpg: expected"):
+        lfw[0]

@@ -9,6 +9,7 @@ Embeddings are float32 (N, D) with unit length (`embed`). Memory grows linearly 
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 from importlib.util import find_spec
 
 import numpy as np
@@ -82,9 +83,14 @@ def require_neighbours(images: int, count: int) -> None:
         require_index()
 
 
+def has_index() -> bool:
+    """Whether faiss is installed."""
+    return find_spec("faiss") is not None
+
+
 def require_index() -> None:
     """MissingExtraError where faiss is not installed, which searches among many images."""
-    if find_spec("faiss") is None:
+    if not has_index():
         raise MissingExtraError(
             f"clustering more than {EXACT_LIMIT} images needs faiss; install it with: pip install 'mien[label]'"
         )
@@ -174,8 +180,20 @@ class Guidance:
     """Cosine to the nearest class centre that a cluster needs otherwise."""
     margin: float = 0.1
     """How much nearer than the second class centre it must be."""
-    cap: int | None = None
-    """Most images a class may get, the nearest to its centre first; by itself, as the largest labelled class."""
+
+
+class Reason(IntEnum):
+    """Why an image has its class, or none."""
+
+    GIVEN = 0
+    LABELLED_MEMBERS = 1
+    NEAREST_CENTRE = 2
+    SURE = 3
+    FAR = 4
+    BETWEEN = 5
+    NOT_AMONG_NEAREST = 6
+    UNSURE = 7
+    FULL = 8
 
 
 @dataclass(frozen=True)
@@ -186,8 +204,8 @@ class Labelling:
     """(N,) the class of each image: the given one, the cluster's, or -1."""
     similarity: NDArray[np.float32]
     """(N,) how near it is: cosine to the centre of its class, 0 without one."""
-    reasons: dict[str, int]
-    """How many unlabelled images were named, and how many discarded, by reason."""
+    reasons: NDArray[np.int8]
+    """(N,) a `Reason` each."""
     clusters: int = 0
     """How many clusters were found, where there are any."""
 
@@ -205,7 +223,8 @@ def label_clusters(
 ) -> Labelling:
     """Name clusters after their labelled members, or after the nearest class centre, or discard them.
 
-    embeddings: (N, D), labelled and unlabelled together. clusters: (N,). labels: (N,), -1 for unlabelled.
+    embeddings: (N, D), labelled and unlabelled together. clusters: (N,). labels: (N,), -1 for unlabelled; a class
+    without labelled images gets none.
     """
     count = int(clusters.max(initial=-1)) + 1
     known = labels >= 0
@@ -221,20 +240,21 @@ def label_clusters(
     near = ordered[:, -1] >= guidance.similarity
     clear = ordered[:, -1] - (ordered[:, -2] if classes > 1 else -1) >= guidance.margin
     named = np.where(pure, members.argmax(axis=1), np.where(near & clear, nearest, -1))
-    proposed = np.where(known, -1, named[clusters])
-    similarity = _similarity(embeddings, centres, np.where(known, labels, proposed))
-    largest = int(np.bincount(labels[known], minlength=1).max())
-    kept = keep_most_similar(proposed, similarity, largest if guidance.cap is None else guidance.cap)
-    free = ~known
-    reasons = {
-        "named after labelled members": int((free & (kept >= 0) & pure[clusters]).sum()),
-        "named after the nearest class centre": int((free & (kept >= 0) & ~pure[clusters]).sum()),
-        "discarded, far from every class": int((free & ~(pure | near)[clusters]).sum()),
-        "discarded, between two classes": int((free & (~pure & near & ~clear)[clusters]).sum()),
-        "discarded, class is full": int((free & (proposed >= 0) & (kept < 0)).sum()),
-    }
-    final = np.where(known, labels, kept)
-    return Labelling(final, np.where(final >= 0, similarity, 0).astype(np.float32), reasons, count)
+    why = np.select(
+        [pure, near & clear, near], [Reason.LABELLED_MEMBERS, Reason.NEAREST_CENTRE, Reason.BETWEEN], Reason.FAR
+    )
+    final = np.where(known, labels, named[clusters])
+    reasons = np.where(known, Reason.GIVEN, why[clusters]).astype(np.int8)
+    return Labelling(final, _similarity(embeddings, centres, final), reasons, count)
+
+
+def cap_classes(found: Labelling, scores: NDArray[np.float32], most: Indices) -> Labelling:
+    """The images named with the highest scores (N,), at most `most` (K,) of each class; the given ones stay."""
+    given = found.reasons == Reason.GIVEN
+    kept = keep_highest(np.where(given, -1, found.labels), scores, most)
+    cut = ~given & (found.labels >= 0) & (kept < 0)
+    labels, reasons = np.where(cut, -1, found.labels), np.where(cut, Reason.FULL, found.reasons).astype(np.int8)
+    return Labelling(labels, np.where(cut, 0, found.similarity).astype(np.float32), reasons, found.clusters)
 
 
 def seeded_k_means(
@@ -252,20 +272,13 @@ def seeded_k_means(
         similarity = _similarity(embeddings, centres, nearest)
         proposed = np.where(known, -1, nearest)
         sizes = np.bincount(proposed[~known], minlength=classes)
-        kept = np.full_like(labels, -1)
-        for index in range(classes):
-            kept = np.maximum(
-                kept, keep_most_similar(np.where(proposed == index, index, -1), similarity, round(share * sizes[index]))
-            )
+        kept = keep_highest(proposed, similarity, np.round(share * sizes).astype(np.int64))
         previous, current = current, np.where(known, labels, kept)
         if (previous == current).all():
             break
     similarity = _similarity(embeddings, class_centres(embeddings, current, classes), current)
-    reasons = {
-        "named after the nearest class centre": int((~known & (current >= 0)).sum()),
-        "discarded, not among the nearest": int((~known & (current < 0)).sum()),
-    }
-    return Labelling(current, similarity, reasons)
+    reasons = np.select([known, current >= 0], [Reason.GIVEN, Reason.NEAREST_CENTRE], Reason.NOT_AMONG_NEAREST)
+    return Labelling(current, similarity, reasons.astype(np.int8))
 
 
 def _cosine(embeddings: Embeddings, centres: Embeddings) -> NDArray[np.float32]:
@@ -280,12 +293,12 @@ def _similarity(embeddings: Embeddings, centres: Embeddings, labels: Indices) ->
     return found.astype(np.float32)
 
 
-def keep_most_similar(labels: Indices, similarity: NDArray[np.float32], most: int) -> Indices:
-    """Labels (N,) where each class keeps its `most` images of the highest similarity, the others become -1."""
-    order = np.lexsort((-similarity, labels))
+def keep_highest(labels: Indices, scores: NDArray[np.float32], most: Indices) -> Indices:
+    """Labels (N,) where each class keeps its images of the highest scores, `most` (K,); the others become -1."""
+    order = np.lexsort((-scores, labels))
     ordered = labels[order]
     first = np.searchsorted(ordered, ordered)
     kept = np.full_like(labels, -1)
-    keep = order[(np.arange(len(labels)) - first < most) & (ordered >= 0)]
+    keep = order[(np.arange(len(labels)) - first < most[ordered]) & (ordered >= 0)]
     kept[keep] = labels[keep]
     return kept

@@ -36,6 +36,8 @@ def write_sheets(
 ) -> dict[str, int]:
     """Write a sheet of the faces of each label found, BASE-NAME.png; how many faces each label has.
 
+    Sheets of labels that no face has are removed.
+
     faces: uint8 (N, H, W, C). labels: (N,) indices into names, -1 for none. order: (N,) the highest come first, and
     stand under the faces.
     """
@@ -43,8 +45,10 @@ def write_sheets(
     for index, name in enumerate(names):
         chosen = np.flatnonzero(labels == index)
         chosen = chosen[np.argsort(-order[chosen], kind="stable")]
-        if len(chosen):
-            sheet = contact_sheet(list(faces[chosen[:MOST]]), [f"{order[each]:.2f}" for each in chosen[:MOST]])
-            sheet.save(base.with_name(f"{base.name}-{name}.png"))
-            counts[name] = len(chosen)
+        file = base.with_name(f"{base.name}-{name}.png")
+        if not len(chosen):
+            file.unlink(missing_ok=True)
+            continue
+        contact_sheet(list(faces[chosen[:MOST]]), [f"{order[each]:.2f}" for each in chosen[:MOST]]).save(file)
+        counts[name] = len(chosen)
     return counts

@@ -14,13 +14,14 @@ from mien.clustering import (
     THRESHOLD,
     Guidance,
     Indices,
-    embed,
+    has_index,
     label_clusters,
     nearest_neighbours,
+    normalise,
     rank_order_clusters,
 )
 from mien.preprocessing import ImageArray
-from mien.scorer import OnnxScorer, softmax
+from mien.scorer import OnnxScorer, score_with_mirror
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,19 @@ def label_faces(
     """Label faces uint8 (N, S, S, C), at least one.
 
     confidence: from this probability on, the network's answer is taken. The other faces get the expression of their
-    cluster, where enough of its sure members agree, or of the nearest mean (`Guidance`; by itself without a cap).
+    cluster, where enough of its sure members agree, or of the nearest mean (`Guidance`).
     neighbours, threshold: of approximate rank-order clustering; for few faces, all of them are neighbours.
     """
-    logits, features = scorer.logits_and_features(faces)
-    probabilities, embeddings = softmax(logits), embed(features)
+    probabilities, features = score_with_mirror(scorer.logits_and_features, faces)
+    embeddings = normalise(features)  # not less their mean: all faces may show the same expression
     sure = probabilities.max(axis=1) >= confidence
     anchors = np.where(sure, probabilities.argmax(axis=1), -1)
     count = min(neighbours, len(faces) - 1)
     clusters = np.zeros(len(faces), np.int64)
     if count:
-        clusters = rank_order_clusters(nearest_neighbours(embeddings, count), threshold)
-    found = label_clusters(embeddings, clusters, anchors, probabilities.shape[1], guidance or Guidance(cap=len(faces)))
+        nearest = nearest_neighbours(embeddings, count, exact=None if has_index() else True)
+        clusters = rank_order_clusters(nearest, threshold)
+    found = label_clusters(embeddings, clusters, anchors, probabilities.shape[1], guidance or Guidance())
     known = np.where(found.labels >= 0, found.labels, probabilities.argmax(axis=1))
     chosen: NDArray[np.float32] = probabilities[np.arange(len(faces)), known]
     return FaceLabels(found.labels, chosen, found.similarity, clusters, sure)

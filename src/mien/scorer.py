@@ -20,6 +20,20 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return probabilities
 
 
+def score_with_mirror(
+    score: Callable[[ImageArray], tuple[NDArray[np.float32], NDArray[np.float32]]], faces: ImageArray
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Probabilities (N, K) and features (N, D) of faces uint8 (N, S, S, C): means over a face and its mirror image.
+
+    score: from faces to logits and features. A mirrored face has the same expression: the mean is right more often.
+    """
+    logits, features = score(faces)
+    other_logits, other_features = score(np.ascontiguousarray(faces[:, :, ::-1]))
+    probabilities: NDArray[np.float32] = np.mean((softmax(logits), softmax(other_logits)), axis=0)
+    mean_features: NDArray[np.float32] = np.mean((features, other_features), axis=0)
+    return probabilities, mean_features
+
+
 class OnnxScorer:
     """A network in ONNX Runtime on the CPU.
 

@@ -65,8 +65,10 @@ def train(
     root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME if not given.")] = None,
     unlabelled: Annotated[
-        Path | None, typer.Option(help="The unlabelled faces of an experiment with joint rounds; --root if not given.")
+        Path | None,
+        typer.Option(help="The unlabelled faces of an experiment with joint rounds, if not in the same data set."),
     ] = None,
+    export_to: Annotated[Path | None, typer.Option("--export", help="Also export the result: the ONNX file.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the experiment's seed.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by itself: cuda if any.")] = None,
@@ -80,12 +82,14 @@ def train(
         from mien.training.machine import find_device
         from mien.training.methods import method_class
         from mien.training.rounds import train_rounds
-    from mien.datasets import open_dataset
+    from mien.datasets import open_dataset, same_faces
 
     wanted = read_experiment(experiment)
     if seed is not None:
         wanted = replace(wanted, seed=seed)
     check_experiment(wanted)
+    if export_to and wanted.data.folds:
+        raise ExperimentError(f"{experiment}: expected one network for --export, found {wanted.data.folds} folds")
     if unlabelled and not wanted.joint:
         raise ExperimentError(f"{experiment}: expected a [joint] table for --unlabelled, found none")
     find_device(device)
@@ -106,6 +110,8 @@ def train(
         selected = data.selection_split != "none"
         selection = method.open(data.dataset, root, data.selection_split) if selected else None
         if wanted.joint:
+            if not (unlabelled or same_faces(wanted.joint.unlabelled, data.dataset)):
+                raise ExperimentError(f"{experiment}: expected --unlabelled, where the {wanted.joint.unlabelled} are")
             faces = open_dataset(wanted.joint.unlabelled, unlabelled or root, wanted.joint.unlabelled_split)
             result = train_rounds(wanted, training, faces, selection, folder, resume, device)
         else:
@@ -122,6 +128,8 @@ def train(
         reached = f"{quantity.replace('_', ' ')} {best[f'selection_{quantity}']:.4f}"
         print(f"best epoch {best['epoch']:.0f}: {reached}", file=sys.stderr)
     print(result.best)
+    if export_to:
+        export(result.best, export_to)
 
 
 def export(

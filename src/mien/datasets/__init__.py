@@ -11,7 +11,7 @@ from mien.datasets.ferplus import FERPLUS, NOT_MEASURED
 from mien.datasets.folder import read_folder
 from mien.datasets.rafdb import read_rafdb
 from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
-from mien.datasets.splits import make_split, parse_split
+from mien.datasets.splits import make_split, parse_split, training_part
 from mien.datasets.unlabelled import read_faces, read_lfw
 from mien.errors import DatasetError, MissingSplitError
 
@@ -64,10 +64,10 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "
         if same_faces(other, name)
     }
     if not wanted:
-        made = parse_split(split)
-        if split == "training" or (made and made.training):
+        learned = training_part(split)
+        if learned is None:
             return set()
-        wanted = {(name, f"{split}-training" if made else "training")}
+        wanted = {(name, learned)}
     keys: set[str] = set()
     for other, part in wanted:
         # FERPlus leaves images out; FER2013 has every image that a network for either may have seen.

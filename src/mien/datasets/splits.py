@@ -35,6 +35,19 @@ TENTH = re.compile(r"tenth-of-training(?P<rest>-training)?")
 LABELLED = re.compile(r"labelled-(?P<percent>\d+)-of-training(-seed-(?P<seed>\d+))?(?P<rest>-rest)?")
 
 
+def training_part(split: str) -> str | None:
+    """Name of the split that belongs to a measured one as what was learned from; None where there is none.
+
+    For the rest of `labelled-P-of-training` that is its labelled part.
+    """
+    made = parse_split(split)
+    if made is None:
+        return None if split == "training" else "training"
+    if made.by_class:
+        return made.name.removesuffix("-rest") if made.training else None
+    return None if made.training else f"{split}-training"
+
+
 @dataclass(frozen=True)
 class MadeSplit:
     """What the name of a split that mien makes says."""

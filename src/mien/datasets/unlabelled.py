@@ -6,12 +6,9 @@ LFW: Huang et al., "Labeled Faces in the Wild", 2007: news photographs, several 
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mien.datasets.parquet_file import read_parquet
 from mien.datasets.sample import Dataset, Sample
-from mien.errors import DatasetError, MissingSplitError
+from mien.errors import DatasetError, ImageError, MissingSplitError
 from mien.images import SUFFIXES, read_image
 from mien.preprocessing import Preprocessing, crop_face
 
@@ -43,16 +40,22 @@ class Lfw(Dataset):
     name, split, expressions = "lfw", "all", ()
     split_is = "All pictures"
 
-    def __init__(self, files: list[str], encoded: list[bytes], boxes: NDArray[np.float64]) -> None:
+    def __init__(self, files: list[str], encoded: list[bytes], boxes: list[list[float]]) -> None:
+        """boxes: of each picture the main one x0, y0, x1, y1 in pixels, empty where there is none."""
         self._files, self._encoded, self._boxes = files, encoded, boxes
 
     def __len__(self) -> int:
         return len(self._files)
 
     def sample(self, index: int) -> Sample:
-        """The sample at a position from 0 to len - 1: a grey crop of 96 x 96 pixels."""
-        image = read_image(self._encoded[index], name=self._files[index])
-        return Sample(crop_face(image, self._boxes[index].tolist(), LFW_CROP), NO_LABEL, self._files[index])
+        """The sample at a position from 0 to len - 1: a grey crop of 96 x 96 pixels.
+
+        ImageError for a damaged picture, and for one without a face box.
+        """
+        image, box = read_image(self._encoded[index], name=self._files[index]), self._boxes[index]
+        if not box:
+            raise ImageError(f"{self._files[index]}: expected a face box x0, y0, x1, y1, found none")
+        return Sample(crop_face(image, (box[0], box[1], box[2], box[3]), LFW_CROP), NO_LABEL, self._files[index])
 
 
 def read_faces(root: Path, split: str) -> Faces:
@@ -71,20 +74,17 @@ def read_lfw(root: Path, split: str) -> Lfw:
     _only_all("lfw", split)
     table = read_parquet(root, ["file", "image", "boxes_xyxy"], "lfw.parquet")
     files, boxes = table["file"].to_pylist(), table["boxes_xyxy"].to_pylist()
-    main = np.array([_main_box(found, f"{root}: {file}") for file, found in zip(files, boxes, strict=True)])
-    return Lfw(files, table["image"].to_pylist(), main)
+    return Lfw(files, table["image"].to_pylist(), [_main_box(found) for found in boxes])
 
 
-def _main_box(boxes: list[list[float]], source: str) -> list[float]:
+def _main_box(boxes: list[list[float]]) -> list[float]:
     boxes = [box for box in boxes if len(box) == 4 and box[0] < box[2] and box[1] < box[3]]
-    if not boxes:
-        raise DatasetError(f"{source}: expected a face box x0, y0, x1, y1, found none")
 
     def size(box: list[float]) -> tuple[bool, float]:
         x0, y0, x1, y1 = box
         return x0 < 125 < x1 and y0 < 125 < y1, (x1 - x0) * (y1 - y0)
 
-    return max(boxes, key=size)
+    return max(boxes, key=size, default=[])
 
 
 def _only_all(name: str, split: str) -> None:

@@ -66,7 +66,7 @@ class Training:
                 f"training and selection split have different classes: "
                 f"{training.expressions} and {selection.expressions}"
             )
-        if len(training) < experiment.schedule.batch_size:
+        if len(training) < experiment.schedule.batch_size and not experiment.schedule.steps_per_epoch:
             raise DatasetError(
                 f"{training.name} {training.split}: expected at least one batch of "
                 f"{experiment.schedule.batch_size} faces, found {len(training)}"

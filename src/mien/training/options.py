@@ -202,7 +202,7 @@ class JointOptions:
     learning_rate: Positive = 0.0003
     """The highest learning rate of a fine-tuning."""
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Weight of a face that was labelled so, against 1 of the others, in the softmax loss."""
+    """Weight of a face that was labelled so, against 1 of the others, in the softmax loss (not in the centre loss)."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
     """Guided rank-order clusters; seeded k-means (clustering.py); or the network's own answers where it is sure."""
     neighbours: Count = NEIGHBOURS
@@ -221,8 +221,8 @@ class JointOptions:
     """Share of the faces nearest to each centre that seeded k-means keeps."""
     confidence: Share = 0.9
     """Probability from which the network's own answer is taken."""
-    cap: Annotated[int, Field(ge=0)] = 0
-    """Most new faces of a class; 0 for as many as the largest labelled class has."""
+    cap_share: NotNegative = 0.0
+    """Most new faces of a class, as a multiple of its labelled ones, the surest first; 0 for no limit."""
 
     @model_validator(mode="after")
     def _check(self) -> "JointOptions":

@@ -1,0 +1,221 @@
+"""Labels for unlabelled faces in a round of joint learning: what is proposed, written down and told."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Set
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.clustering import (
+    Embeddings,
+    Guidance,
+    Indices,
+    Labelling,
+    Reason,
+    cap_classes,
+    embed,
+    label_clusters,
+    nearest_neighbours,
+    rank_order_clusters,
+    seeded_k_means,
+)
+from mien.contact_sheet import write_sheets
+from mien.datasets import Dataset, as_faces, pixel_key
+from mien.errors import CheckpointError, DatasetError, ImageError
+from mien.preprocessing import ImageArray, Preprocessing, whole_image_face
+from mien.scorer import score_with_mirror
+from mien.training.checkpoint import load_checkpoint
+from mien.training.config import Experiment
+from mien.training.deployment import deployable_network
+from mien.training.machine import find_device
+from mien.training.options import JointOptions
+from mien.training.torch_scorer import TorchScorer
+
+LABELS, SUMMARY = "labels.npz", "round.json"
+REASONS = {
+    Reason.LABELLED_MEMBERS: "named after labelled members",
+    Reason.NEAREST_CENTRE: "named after the nearest class centre",
+    Reason.SURE: "named, the network is sure",
+    Reason.FAR: "discarded, far from every class",
+    Reason.BETWEEN: "discarded, between two classes",
+    Reason.NOT_AMONG_NEAREST: "discarded, not among the nearest",
+    Reason.UNSURE: "discarded, the network is not sure",
+    Reason.FULL: "discarded, class is full",
+}
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """The faces that are used, and which of the data set they are."""
+
+    faces: ImageArray
+    """uint8 (M, S, S, C)."""
+    indices: Indices
+    """(M,) positions in the data set."""
+    skipped: list[str]
+    """Why others could not be read."""
+    known: int
+    """How many others are labelled or selected on elsewhere: their pixels are the same."""
+
+    def digest(self) -> str:
+        """The same for the same faces in the same places."""
+        return hashlib.sha256(self.indices.tobytes() + self.faces.tobytes()).hexdigest()
+
+
+def read_unlabelled(dataset: Dataset, preprocessing: Preprocessing, known: Set[str] = frozenset()) -> Unlabelled:
+    """Read faces, but those with `known` pixel keys and those that cannot be read; DatasetError when none is left."""
+    faces, indices, skipped, same = [], [], [], 0
+    for index in range(len(dataset)):
+        try:
+            image = dataset.sample(index).image
+        except ImageError as error:
+            skipped.append(str(error))
+            continue
+        if pixel_key(image) in known:
+            same += 1
+            continue
+        faces.append(whole_image_face(image, preprocessing))
+        indices.append(index)
+    if not faces:
+        raise DatasetError(
+            f"{dataset.name}: expected unlabelled faces, found none among {len(dataset)}: {len(skipped)} cannot be "
+            f"read, {same} are labelled or selected on"
+        )
+    return Unlabelled(np.stack(faces), np.array(indices, np.int64), skipped, same)
+
+
+def label_unlabelled(
+    experiment: Experiment,
+    labelled: Dataset,
+    found: Unlabelled,
+    before: Path,
+    folder: Path,
+    resume: bool,
+    device: str | None,
+) -> Indices:
+    """The label (M,) of each unlabelled face, -1 for none, by the network of the checkpoint `before`.
+
+    They are written into the folder; with `resume`, they are read from there if they were made from the same.
+    """
+    joint = experiment.joint
+    assert joint is not None
+    made_from = _made_from(experiment, joint, found, before)
+    if resume and (folder / LABELS).exists():
+        with np.load(folder / LABELS) as kept:
+            if str(kept["made_from"]) != made_from:
+                raise CheckpointError(
+                    f"{folder / LABELS}: expected labels made with these [joint] options from these faces by "
+                    f"{before}, found others; remove {folder} to make them anew"
+                )
+            earlier: Indices = kept["labels"]
+            return earlier
+    checkpoint = load_checkpoint(before)
+    network = deployable_network(checkpoint).to(find_device(device))
+    scorer = TorchScorer(network, Preprocessing.from_dict(checkpoint.facts["preprocessing"]))
+    own_faces, own_labels = as_faces(labelled, scorer.preprocessing)
+    faces = np.concatenate((own_faces, found.faces))
+    probabilities, features = score_with_mirror(scorer.logits_and_features, faces)
+    given = np.concatenate((own_labels, np.full(len(found.faces), -1)))
+    labelling = propose(joint, embed(features), probabilities, given, len(labelled.expressions), experiment.seed)
+    labels, similarity = labelling.labels[len(own_labels) :], labelling.similarity[len(own_labels) :]
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = _summarise(labelled, own_labels, labels, labelling, before.parent / LABELS, found)
+    print("\n".join(_tell(folder.name, summary)), file=sys.stderr, flush=True)
+    write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)
+    temporary = folder / f"{SUMMARY}.part"
+    temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / SUMMARY)
+    temporary = folder / f"part-{LABELS}"
+    np.savez(temporary, labels=labels, similarity=similarity, indices=found.indices, made_from=made_from)
+    os.replace(temporary, folder / LABELS)
+    return labels
+
+
+def _made_from(experiment: Experiment, joint: JointOptions, found: Unlabelled, before: Path) -> str:
+    """A digest of all that labels depend on."""
+    weights = hashlib.sha256(before.read_bytes()).hexdigest()
+    text = json.dumps([asdict(joint), experiment.seed, found.digest(), weights], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def propose(
+    joint: JointOptions,
+    embeddings: Embeddings,
+    probabilities: NDArray[np.float32],
+    labels: Indices,
+    classes: int,
+    seed: int,
+) -> Labelling:
+    """Labels for unlabelled faces: embeddings (N, D), probabilities (N, K), labels (N,) with -1 for unlabelled."""
+    if joint.labelling == "rank-order":
+        guidance = Guidance(joint.fewest_labelled, joint.purity, joint.similarity, joint.margin)
+        neighbours = nearest_neighbours(embeddings, joint.neighbours, seed=seed)
+        clusters = rank_order_clusters(neighbours, joint.threshold)
+        found = label_clusters(embeddings, clusters, labels, classes, guidance)
+    elif joint.labelling == "seeded-k-means":
+        found = seeded_k_means(embeddings, labels, classes, joint.kept_share)
+    else:
+        found = _sure_answers(probabilities, labels, joint.confidence)
+    if not joint.cap_share:
+        return found
+    scores = probabilities[np.arange(len(labels)), np.maximum(found.labels, 0)]
+    most = np.round(joint.cap_share * np.bincount(labels[labels >= 0], minlength=classes)).astype(np.int64)
+    return cap_classes(found, scores, most)
+
+
+def _sure_answers(probabilities: NDArray[np.float32], labels: Indices, confidence: float) -> Labelling:
+    """What the network itself says where it is sure; its probability takes the place of a similarity."""
+    best = probabilities.max(axis=1)
+    reasons = np.select([labels >= 0, best >= confidence], [Reason.GIVEN, Reason.SURE], Reason.UNSURE).astype(np.int8)
+    answers = np.select([labels >= 0, best >= confidence], [labels, probabilities.argmax(axis=1)], -1)
+    return Labelling(answers, np.where(answers >= 0, best, 0).astype(np.float32), reasons)
+
+
+def _summarise(
+    labelled: Dataset, own: Indices, labels: Indices, labelling: Labelling, labels_before: Path, found: Unlabelled
+) -> dict[str, Any]:
+    """What a round did, as it is written to round.json."""
+    expressions = labelled.expressions
+    counts = np.bincount(labels[labels >= 0], minlength=len(expressions))
+    own_counts = np.bincount(own, minlength=len(expressions))
+    agreement = None
+    if labels_before.exists():
+        with np.load(labels_before) as kept:
+            both = (kept["labels"] >= 0) & (labels >= 0)
+            agreement = float((kept["labels"] == labels)[both].mean()) if both.any() else None
+    why = labelling.reasons[len(own) :]
+    return {
+        "unlabelled": len(labels),
+        "skipped": len(found.skipped),
+        "left_out_as_known": found.known,
+        "clusters": labelling.clusters,
+        "named": int((labels >= 0).sum()),
+        "by_class": dict(zip(expressions, counts.tolist(), strict=True)),
+        "labelled_by_class": dict(zip(expressions, own_counts.tolist(), strict=True)),
+        "reasons": {text: count for reason, text in REASONS.items() if (count := int((why == reason).sum()))},
+        "agreement_with_the_round_before": agreement,
+    }
+
+
+def _tell(name: str, summary: dict[str, Any]) -> list[str]:
+    """A round's summary in lines for people."""
+    lines = [f"{name}: {summary['named']} of {summary['unlabelled']} unlabelled faces got a label"]
+    if summary["clusters"]:
+        lines[0] += f", from {summary['clusters']} clusters"
+    if summary["skipped"]:
+        lines.append(f"  skipped, cannot be read: {summary['skipped']}")
+    lines += [f"  {reason}: {count}" for reason, count in summary["reasons"].items()]
+    lines.append("  new faces: " + ", ".join(f"{count} {name}" for name, count in summary["by_class"].items()))
+    if without := [name for name, count in summary["labelled_by_class"].items() if not count]:
+        lines.append(f"  without labelled faces, so without new ones: {', '.join(without)}")
+    if summary["agreement_with_the_round_before"] is not None:
+        lines.append(f"  same label as in the round before: {summary['agreement_with_the_round_before']:.3f}")
+    if not summary["named"]:
+        lines.append("  no face got a label; training goes on with the labelled faces alone")
+    return lines

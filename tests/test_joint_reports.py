@@ -1,0 +1,112 @@
+"""What scripts say of joint learning: labels judged by hidden ones, and the tables of README.md."""
+
+import json
+import subprocess
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import drawn_face, write_fer2013_csv, write_votes_csv
+
+from mien.datasets import open_dataset
+
+REPOSITORY = Path(__file__).parents[1]
+JUDGE = REPOSITORY / "scripts" / "judge-labels"
+REST = "labelled-50-of-training-rest"
+
+
+def script(name: str) -> ModuleType:
+    loader = SourceFileLoader(name.replace("-", "_"), str(REPOSITORY / "scripts" / name))
+    spec = spec_from_loader(loader.name, loader)
+    assert spec
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def kaggle(tmp_path: Path) -> Path:
+    """40 happy and sad faces; ten people call those with an even number neutral."""
+    rows = [(3 if index < 20 else 4, "Training", drawn_face(index % 9, index)) for index in range(40)]
+    write_fer2013_csv(tmp_path / "fer2013.csv", rows)
+    votes = [[10, 0, 0, 0, 0, 0, 0, 0, 0, 0], [0, 10, 0, 0, 0, 0, 0, 0, 0, 0]]
+    write_votes_csv(tmp_path / "fer2013new.csv", [("Training", votes[index % 2]) for index in range(40)])
+    return tmp_path
+
+
+def experiment(folder: Path, text: str) -> Path:
+    found = (REPOSITORY / "experiments" / "joint" / "rank-order.toml").read_text()
+    file = folder / "judged.toml"
+    file.write_text(found.replace("labelled-10-of-training", "labelled-50-of-training").replace("rounds = 2", text))
+    return file
+
+
+def test_labels_are_judged_by_the_hidden_ones(kaggle: Path, tmp_path: Path) -> None:
+    unlabelled = open_dataset("fer2013", kaggle, REST)
+    hidden = [sample.label for sample in unlabelled]
+    happiness, sadness = (unlabelled.expressions.index(name) for name in ("happiness", "sadness"))
+    assert sorted(hidden) == [happiness] * 10 + [sadness] * 10
+    # Nine of twenty get a label: all happy ones but one rightly, the first called sad instead.
+    labels = [label if label == happiness else -1 for label in hidden]
+    first, second = (index for index, label in enumerate(labels) if label >= 0 and labels[:index].count(happiness) < 2)
+    labels[first], labels[second] = sadness, -1
+    (tmp_path / "run" / "round-1").mkdir(parents=True)
+    np.savez(tmp_path / "run" / "round-1" / "labels.npz", labels=np.array(labels), indices=np.arange(20))
+    toml = experiment(tmp_path, "rounds = 1")
+    out = tmp_path / "report.json"
+    subprocess.run([sys.executable, JUDGE, toml, tmp_path / "run", kaggle, out], check=True)
+    (found,) = json.loads(out.read_text())["rounds"]
+    judged = found["fer2013"]
+    assert (judged["faces"], judged["coverage"], judged["precision"]) == (20, 9 / 20, 8 / 9)
+    wanted = {"faces": 10, "labels": 8, "coverage": 0.9, "precision": 1.0, "recall": 0.8}
+    assert judged["per_class"]["happiness"] == wanted
+    assert judged["per_class"]["sadness"] == {**wanted, "labels": 1, "coverage": 0.0, "precision": 0.0, "recall": 0.0}
+    odd = [int(sample.source.split()[1]) % 2 for sample in unlabelled]
+    happy = [odd[index] for index, label in enumerate(labels) if label == happiness]
+    assert found["ferplus"]["precision"] == pytest.approx(sum(happy) / 9)  # of rows with an odd number
+
+
+def test_only_hidden_labels_can_be_judged(tmp_path: Path) -> None:
+    lfw = REPOSITORY / "experiments" / "joint-lfw" / "all-lfw.toml"
+    done = subprocess.run(
+        [sys.executable, JUDGE, lfw, tmp_path, tmp_path, tmp_path / "x"], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "expected unlabelled faces of fer2013 whose labels were hidden (a -rest split), found lfw all" in done.stderr
+
+
+def report(right: int) -> dict[str, Any]:
+    """A report of 100 images, `right` of them answered rightly."""
+    found: dict[str, Any] = json.loads((REPOSITORY / "reports" / "rlr-cnet-fer2013-public_test.json").read_text())
+    return {**found, "accuracy": right / 100}
+
+
+def test_tables_of_joint_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    update = script("update-readme")
+    monkeypatch.setattr(update, "differences", lambda first, second: [f"{len(first)} and {len(second)}", ""])
+    for arm, right in (("alone", 50), ("self-training", 60), ("rank-order", 70)):
+        for seed in (0, 1):
+            (tmp_path / f"{arm}-seed{seed}.json").write_text(json.dumps(report(right + seed)))
+    judged = {"faces": 20, "labels": 8, "coverage": 0.9, "precision": 1.0, "recall": 0.8}
+    nothing = {**judged, "labels": 0, "coverage": 0.0, "precision": None}
+    classes = {"disgust": nothing, "happiness": judged}
+    kinds = {"faces": 40, "coverage": 0.5, "precision": 0.8, "per_class": classes}
+    for seed in (0, 1):
+        text = json.dumps({"rounds": [{"round": 1, "fer2013": kinds, "ferplus": {**kinds, "precision": None}}]})
+        (tmp_path / f"labels-rank-order-seed{seed}.json").write_text(text)
+    assert update.joint(tmp_path, update.JOINT, rival="self-training").splitlines()[2:] == [
+        "| the labelled tenth alone | 0.5000 / 0.5100 | 0.5050 | 0.0071 | 0.6526 | - | 2 and 2 | - | - |",
+        "| self-training, where the network is sure | 0.6000 / 0.6100 | 0.6050 | 0.0071 | 0.6526 | 2 and 2 | - "
+        "| - | - |",
+        "| joint, guided rank-order clusters | 0.7000 / 0.7100 | 0.7050 | 0.0071 | 0.6526 | 2 and 2 | 2 and 2 "
+        "| 20 of 40: 0 disgust, 8 happiness | 0.800, - |",
+    ]
+    assert update.joint_labels(tmp_path, update.JOINT).splitlines()[2:] == [
+        "| disgust | 0 labels, - / - right; 0.000 of the class got a label |",
+        "| happiness | 8 labels, 1.000 / 1.000 right; 0.900 of the class got a label |",
+    ]
