@@ -57,10 +57,12 @@ def test_labels_are_judged_by_the_hidden_ones(kaggle: Path, tmp_path: Path) -> N
     labels[first], labels[second] = sadness, -1
     (tmp_path / "run" / "round-1").mkdir(parents=True)
     np.savez(tmp_path / "run" / "round-1" / "labels.npz", labels=np.array(labels), indices=np.arange(20))
+    (tmp_path / "run" / "round-1" / "round.json").write_text('{"named": 9}')
     toml = experiment(tmp_path, "rounds = 1")
     out = tmp_path / "report.json"
     subprocess.run([sys.executable, JUDGE, toml, tmp_path / "run", kaggle, out], check=True)
     (found,) = json.loads(out.read_text())["rounds"]
+    assert found["made"] == {"named": 9}
     judged = found["fer2013"]
     assert (judged["faces"], judged["coverage"], judged["precision"]) == (20, 9 / 20, 8 / 9)
     wanted = {"faces": 10, "labels": 8, "coverage": 0.9, "precision": 1.0, "recall": 0.8}

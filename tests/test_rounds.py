@@ -110,6 +110,7 @@ def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_pa
     assert summary["labelled_by_class"] == dict.fromkeys(summary["by_class"], 12)
     assert sum(summary["reasons"].values()) == 90
     assert summary["agreement_with_the_round_before"] > 0.8
+    assert summary["agreement_with_the_network"] > 0.8
     with np.load(out / "round-2" / "labels.npz") as kept:
         labels = kept["labels"]
     named = labels >= 0

@@ -124,8 +124,9 @@ def label_unlabelled(
     given = np.concatenate((own_labels, np.full(len(found.faces), -1)))
     labelling = propose(joint, embed(features), probabilities, given, len(labelled.expressions), experiment.seed)
     labels, similarity = labelling.labels[len(own_labels) :], labelling.similarity[len(own_labels) :]
+    answers = probabilities[len(own_labels) :].argmax(axis=1)
     folder.mkdir(parents=True, exist_ok=True)
-    summary = _summarise(labelled, own_labels, labels, labelling, before.parent / LABELS, found)
+    summary = _summarise(labelled, own_labels, labels, answers, labelling, before.parent / LABELS, found)
     print("\n".join(_tell(folder.name, summary)), file=sys.stderr, flush=True)
     write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)
     temporary = folder / f"{SUMMARY}.part"
@@ -178,7 +179,13 @@ def _sure_answers(probabilities: NDArray[np.float32], labels: Indices, confidenc
 
 
 def _summarise(
-    labelled: Dataset, own: Indices, labels: Indices, labelling: Labelling, labels_before: Path, found: Unlabelled
+    labelled: Dataset,
+    own: Indices,
+    labels: Indices,
+    answers: Indices,
+    labelling: Labelling,
+    labels_before: Path,
+    found: Unlabelled,
 ) -> dict[str, Any]:
     """What a round did, as it is written to round.json."""
     expressions = labelled.expressions
@@ -199,6 +206,7 @@ def _summarise(
         "by_class": dict(zip(expressions, counts.tolist(), strict=True)),
         "labelled_by_class": dict(zip(expressions, own_counts.tolist(), strict=True)),
         "reasons": {text: count for reason, text in REASONS.items() if (count := int((why == reason).sum()))},
+        "agreement_with_the_network": float((labels == answers)[labels >= 0].mean()) if (labels >= 0).any() else None,
         "agreement_with_the_round_before": agreement,
     }
 
@@ -214,6 +222,8 @@ def _tell(name: str, summary: dict[str, Any]) -> list[str]:
     lines.append("  new faces: " + ", ".join(f"{count} {name}" for name, count in summary["by_class"].items()))
     if without := [name for name, count in summary["labelled_by_class"].items() if not count]:
         lines.append(f"  without labelled faces, so without new ones: {', '.join(without)}")
+    if summary["agreement_with_the_network"] is not None:
+        lines.append(f"  same label as the network's own answer: {summary['agreement_with_the_network']:.3f}")
     if summary["agreement_with_the_round_before"] is not None:
         lines.append(f"  same label as in the round before: {summary['agreement_with_the_round_before']:.3f}")
     if not summary["named"]:
