@@ -6,6 +6,7 @@ from mien.clustering import (
     Reason,
     cap_classes,
     class_centres,
+    cluster_distributions,
     connected_components,
     label_clusters,
     nearest_neighbours,
@@ -173,6 +174,14 @@ def test_clusters_name_faces_that_the_nearest_centre_cannot() -> None:
     found = propose(options, embeddings, np.full((35, 2), 0.5, np.float32), labels, 2, 0)
     assert (found.reasons[hard] == Reason.LABELLED_MEMBERS).mean() > 0.8
     assert set(found.labels[hard].tolist()) <= {0, -1}
+
+
+def test_distributions_of_clusters_worked_by_hand() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [0.6, 0.4]], np.float32)
+    found = cluster_distributions(np.array([0, 1, 0, 0]), probabilities, np.array([-1, -1, -1, 1]))
+    np.testing.assert_allclose(
+        found, [[1.1 / 3, 1.9 / 3], [0.5, 0.5], [1.1 / 3, 1.9 / 3], [1.1 / 3, 1.9 / 3]], atol=1e-6
+    )
 
 
 def test_neither_reading_names_a_class_that_nobody_labelled() -> None:

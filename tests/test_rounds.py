@@ -163,6 +163,26 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
             train_rounds(changed, labelled, faces, selection, tmp_path / "moved", resume=True)
 
 
+def test_soft_labels_are_learned_and_kept_for_resuming(school: Path, tmp_path: Path) -> None:
+    labelled = open_dataset("folder", school / "labelled", "training")
+    unlabelled = open_dataset("faces", school / "unlabelled", "all")
+    wanted = experiment(rounds=1, epochs=2, soft=True, labelled_repeats=2)
+    train_rounds(wanted, labelled, unlabelled, None, tmp_path)
+    facts = load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts
+    assert facts["experiment"]["method"]["options"]["targets"] == "distribution"
+    with np.load(tmp_path / "round-1" / "labels.npz") as kept:
+        labels, soft = kept["labels"], kept["distributions"]
+    assert facts["training_images"] == 72 + (labels >= 0).sum()
+    assert soft.shape == (90, 3)
+    np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-5)
+    assert 0.4 < soft.max(axis=1).mean() < 0.999
+    expected = load_checkpoint(tmp_path / "round-1" / "last.safetensors").tensors
+    (tmp_path / "round-1" / "last.safetensors").unlink()  # as if killed in the first epoch: labels are read again
+    train_rounds(wanted, labelled, unlabelled, None, tmp_path, resume=True)
+    found = load_checkpoint(tmp_path / "round-1" / "last.safetensors").tensors
+    assert all(torch.equal(expected[name], tensor) for name, tensor in found.items())
+
+
 @pytest.mark.parametrize("cap_share", [0, 0.5, 99])
 @pytest.mark.parametrize("labelling", ["rank-order", "seeded-k-means", "confidence"])
 def test_proposals_of_each_kind(labelling: Any, cap_share: float) -> None:

@@ -61,6 +61,18 @@ def test_joined_faces_have_their_new_labels_and_weights(class_folders: Path) -> 
     assert [sample.label for sample in joined[-2:]] == [2, 1]
     assert joined[-1].source == other[0].source
     assert joined[0].source == labelled[0].source
+    assert joined.targets() is None
+    distributions = np.array([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]], np.float32)
+    soft = Joined(labelled, other, np.array([4, 0]), np.array([2, 1]), 0.5, distributions, repeats=2)
+    assert len(soft) == 2 * len(labelled) + 2
+    assert [sample.source for sample in soft[len(labelled) : -2]] == [sample.source for sample in labelled]
+    assert [sample.label for sample in soft[-2:]] == [2, 1]
+    targets = soft.targets()
+    assert targets is not None
+    assert (targets[:-2].argmax(axis=1) == [sample.label for sample in soft[:-2]]).all()
+    assert (targets[:-2].max(axis=1) == 1).all()
+    assert (targets[-2:] == distributions).all()
+    assert soft.weights().tolist() == [1.0] * (2 * len(labelled)) + [0.5] * 2
     assert joined.weights().tolist() == [1.0] * len(labelled) + [0.5, 0.5]
     assert joined.votes() is joined.targets() is None
 

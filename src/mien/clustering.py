@@ -206,8 +206,8 @@ class Labelling:
     """(N,) how near it is: cosine to the centre of its class, 0 without one."""
     reasons: NDArray[np.int8]
     """(N,) a `Reason` each."""
-    clusters: int = 0
-    """How many clusters were found, where there are any."""
+    clusters: Indices | None = None
+    """(N,) the cluster of each image, where there are any."""
 
 
 def class_centres(embeddings: Embeddings, labels: Indices, classes: int) -> Embeddings:
@@ -245,7 +245,24 @@ def label_clusters(
     )
     final = np.where(known, labels, named[clusters])
     reasons = np.where(known, Reason.GIVEN, why[clusters]).astype(np.int8)
-    return Labelling(final, _similarity(embeddings, centres, final), reasons, count)
+    return Labelling(final, _similarity(embeddings, centres, final), reasons, clusters)
+
+
+def cluster_distributions(
+    clusters: Indices, probabilities: NDArray[np.float32], labels: Indices
+) -> NDArray[np.float32]:
+    """The mean distribution (N, K) over the members of each image's cluster; labelled members count with their label.
+
+    clusters: (N,). probabilities: (N, K). labels: (N,), -1 for unlabelled.
+    """
+    classes = probabilities.shape[1]
+    known = (labels >= 0)[:, None]
+    own = np.where(known, np.eye(classes, dtype=np.float32)[np.maximum(labels, 0)], probabilities)
+    sums = np.zeros((int(clusters.max(initial=-1)) + 1, classes), np.float32)
+    np.add.at(sums, clusters, own)
+    means = (sums / np.bincount(clusters, minlength=len(sums))[:, None]).astype(np.float32)
+    found: NDArray[np.float32] = means[clusters]
+    return found
 
 
 def cap_classes(found: Labelling, scores: NDArray[np.float32], most: Indices) -> Labelling:

@@ -203,6 +203,11 @@ class JointOptions:
     """The highest learning rate of a fine-tuning."""
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Weight of a face that was labelled so, against 1 of the others, in the softmax loss (not in the centre loss)."""
+    soft: bool = False
+    """Whether a new face is learned with a distribution over the classes instead of its label alone: the mean of the
+    network's answers in its rank-order cluster, labelled members counting with their label, else the network's own."""
+    labelled_repeats: Count = 1
+    """How often each labelled face stands in the enlarged set."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
     """Guided rank-order clusters; seeded k-means (clustering.py); or the network's own answers where it is sure."""
     neighbours: Count = NEIGHBOURS

@@ -19,6 +19,7 @@ from mien.clustering import (
     Labelling,
     Reason,
     cap_classes,
+    cluster_distributions,
     embed,
     label_clusters,
     nearest_neighbours,
@@ -90,6 +91,16 @@ def read_unlabelled(dataset: Dataset, preprocessing: Preprocessing, known: Set[s
     return Unlabelled(np.stack(faces), np.array(indices, np.int64), skipped, same)
 
 
+@dataclass(frozen=True)
+class PseudoLabels:
+    """What M unlabelled faces are learned as."""
+
+    labels: Indices
+    """(M,) index of the class, -1 for none."""
+    distributions: NDArray[np.float32] | None
+    """(M, K), where the experiment asks for more than the label."""
+
+
 def label_unlabelled(
     experiment: Experiment,
     labelled: Dataset,
@@ -98,8 +109,8 @@ def label_unlabelled(
     folder: Path,
     resume: bool,
     device: str | None,
-) -> Indices:
-    """The label (M,) of each unlabelled face, -1 for none, by the network of the checkpoint `before`.
+) -> PseudoLabels:
+    """Labels of the unlabelled faces by the network of the checkpoint `before`.
 
     They are written into the folder; with `resume`, they are read from there if they were made from the same.
     """
@@ -113,8 +124,7 @@ def label_unlabelled(
                     f"{folder / LABELS}: expected labels made with these [joint] options from these faces by "
                     f"{before}, found others; remove {folder} to make them anew"
                 )
-            earlier: Indices = kept["labels"]
-            return earlier
+            return PseudoLabels(kept["labels"], kept["distributions"] if joint.soft else None)
     checkpoint = load_checkpoint(before)
     network = deployable_network(checkpoint).to(find_device(device))
     scorer = TorchScorer(network, Preprocessing.from_dict(checkpoint.facts["preprocessing"]))
@@ -124,6 +134,10 @@ def label_unlabelled(
     given = np.concatenate((own_labels, np.full(len(found.faces), -1)))
     labelling = propose(joint, embed(features), probabilities, given, len(labelled.expressions), experiment.seed)
     labels, similarity = labelling.labels[len(own_labels) :], labelling.similarity[len(own_labels) :]
+    distributions = probabilities
+    if labelling.clusters is not None:
+        distributions = cluster_distributions(labelling.clusters, probabilities, given)
+    found_labels = PseudoLabels(labels, distributions[len(own_labels) :] if joint.soft else None)
     answers = probabilities[len(own_labels) :].argmax(axis=1)
     folder.mkdir(parents=True, exist_ok=True)
     summary = _summarise(labelled, own_labels, labels, answers, labelling, before.parent / LABELS, found)
@@ -133,9 +147,17 @@ def label_unlabelled(
     temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, folder / SUMMARY)
     temporary = folder / f"part-{LABELS}"
-    np.savez(temporary, labels=labels, similarity=similarity, indices=found.indices, made_from=made_from)
+    soft = np.empty((0, 0), np.float32) if found_labels.distributions is None else found_labels.distributions
+    np.savez(
+        temporary,
+        labels=labels,
+        similarity=similarity,
+        distributions=soft,
+        indices=found.indices,
+        made_from=made_from,
+    )
     os.replace(temporary, folder / LABELS)
-    return labels
+    return found_labels
 
 
 def _made_from(experiment: Experiment, joint: JointOptions, found: Unlabelled, before: Path) -> str:
@@ -201,7 +223,7 @@ def _summarise(
         "unlabelled": len(labels),
         "skipped": len(found.skipped),
         "left_out_as_known": found.known,
-        "clusters": labelling.clusters,
+        "clusters": 0 if labelling.clusters is None else int(labelling.clusters.max()) + 1,
         "named": int((labels >= 0).sum()),
         "by_class": dict(zip(expressions, counts.tolist(), strict=True)),
         "labelled_by_class": dict(zip(expressions, own_counts.tolist(), strict=True)),

@@ -53,9 +53,17 @@ def train_rounds(
     result = train(alone, labelled, selection, folder, resume and (folder / LAST).exists(), device)
     for number in range(1, joint.rounds + 1):
         folder, before = out / f"round-{number}", folder
-        labels = label_unlabelled(experiment, labelled, found, before / BEST, folder, resume, device)
-        new = np.flatnonzero(labels >= 0)
-        joined = Joined(labelled, unlabelled, found.indices[new], labels[new], joint.weight)
+        given = label_unlabelled(experiment, labelled, found, before / BEST, folder, resume, device)
+        new = np.flatnonzero(given.labels >= 0)
+        joined = Joined(
+            labelled,
+            unlabelled,
+            found.indices[new],
+            given.labels[new],
+            joint.weight,
+            None if given.distributions is None else given.distributions[new],
+            joint.labelled_repeats,
+        )
         schedule = replace(
             experiment.schedule,
             epochs=joint.epochs,
@@ -64,7 +72,12 @@ def train_rounds(
             progressive_size_px=(),
             progressive_epochs=0.0,
         )
-        tuning = replace(experiment, schedule=schedule, seed=derive_seed(experiment.seed, "round", number))
+        method = experiment.method
+        if joint.soft:
+            method = replace(method, options={"targets": "distribution", **method.options})
+        tuning = replace(
+            experiment, schedule=schedule, method=method, seed=derive_seed(experiment.seed, "round", number)
+        )
         resumed = resume and (folder / LAST).exists()
         result = train(tuning, joined, selection, folder, resumed, device, str(before / BEST))
     return result
