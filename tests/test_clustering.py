@@ -1,21 +1,17 @@
 import numpy as np
 import pytest
 
-from mien.clustering import (
+from mien.clustering import connected_components, nearest_neighbours, normalise, rank_order_clusters, rank_order_links
+from mien.errors import DatasetError
+from mien.guidance import (
     Guidance,
     Reason,
     cap_classes,
     class_centres,
     cluster_distributions,
-    connected_components,
     label_clusters,
-    nearest_neighbours,
-    normalise,
-    rank_order_clusters,
-    rank_order_links,
     seeded_k_means,
 )
-from mien.errors import DatasetError
 from mien.training.options import JointOptions
 from mien.training.pseudo_labels import propose
 

@@ -8,8 +8,8 @@ from test_clustering import two_faced_class
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.clustering import Guidance
 from mien.errors import ImageError
+from mien.guidance import Guidance
 from mien.labelling import label_faces
 
 

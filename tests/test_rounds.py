@@ -14,11 +14,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.clustering import Reason
 from mien.datasets import open_dataset
 from mien.datasets.joined import Joined
 from mien.datasets.splits import Subset
 from mien.errors import CheckpointError, DatasetError, ExperimentError
+from mien.guidance import Reason
 from mien.scorer import OnnxScorer
 from mien.training import config
 from mien.training.checkpoint import load_checkpoint

@@ -1,7 +1,7 @@
 """Expressions for many unlabelled faces: the network where it is sure, clusters of similar faces where it is not.
 
-The code that labels faces for joint learning (clustering.py), guided by the network's own sure answers instead of
-labels that people gave; no torch.
+The code that labels faces for joint learning (clustering.py, guidance.py), guided by the network's own sure answers
+instead of labels that people gave; no torch.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from mien.clustering import (
     NEIGHBOURS,
     THRESHOLD,
-    Guidance,
     Indices,
     has_index,
-    label_clusters,
     nearest_neighbours,
     normalise,
     rank_order_clusters,
 )
+from mien.guidance import Guidance, label_clusters
 from mien.preprocessing import ImageArray
 from mien.scorer import OnnxScorer, score_with_mirror
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from mien.clustering import NEIGHBOURS, THRESHOLD, Guidance
+from mien.clustering import NEIGHBOURS, THRESHOLD
 from mien.datasets.splits import parse_split
+from mien.guidance import Guidance
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 Positive = Annotated[float, Field(gt=0)]
@@ -209,7 +210,7 @@ class JointOptions:
     labelled_repeats: Count = 1
     """How often each labelled face stands in the enlarged set."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
-    """Guided rank-order clusters; seeded k-means (clustering.py); or the network's own answers where it is sure."""
+    """Guided rank-order clusters; seeded k-means (guidance.py); or the network's own answers where it is sure."""
     neighbours: Count = NEIGHBOURS
     """Length of the neighbour lists of rank-order clustering."""
     threshold: Positive = THRESHOLD

@@ -12,23 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.clustering import (
-    Embeddings,
+from mien.clustering import Embeddings, Indices, embed, nearest_neighbours, rank_order_clusters
+from mien.contact_sheet import write_sheets
+from mien.datasets import Dataset, as_faces, pixel_key
+from mien.errors import CheckpointError, DatasetError, ImageError
+from mien.guidance import (
     Guidance,
-    Indices,
     Labelling,
     Reason,
     cap_classes,
     cluster_distributions,
-    embed,
     label_clusters,
-    nearest_neighbours,
-    rank_order_clusters,
     seeded_k_means,
 )
-from mien.contact_sheet import write_sheets
-from mien.datasets import Dataset, as_faces, pixel_key
-from mien.errors import CheckpointError, DatasetError, ImageError
 from mien.preprocessing import ImageArray, Preprocessing, whole_image_face
 from mien.scorer import score_with_mirror
 from mien.training.checkpoint import load_checkpoint

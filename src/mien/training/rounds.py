@@ -1,6 +1,6 @@
 """Expression-guided deep joint learning: train, label unlabelled faces, fine-tune with them, and again.
 
-A reconstruction (models/ac_net.py says of which paper, clustering.py how faces get labels). Each round is a training by
+A reconstruction (models/ac_net.py says of which paper, guidance.py how faces get labels). Each round is a training by
 the one loop in a folder of its own, so that it resumes inside rounds and between them.
 """
 
