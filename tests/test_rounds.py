@@ -222,7 +222,7 @@ def test_faces_with_labels_or_selected_on_are_left_out_and_few_labels_are_enough
     labelled = Subset(open_dataset("folder", school / "labelled", "training"), [0, 1, 12, 13, 24], "training")
     selection = open_dataset("folder", school / "labelled", "public_test")
     unlabelled = open_dataset("faces", school, "all")  # labelled, selected and unlabelled pictures in one folder
-    wanted = replace(experiment(rounds=1, labelling="confidence", confidence=0.0, neighbours=10, threshold=0.3))
+    wanted = experiment(rounds=1, labelling="confidence", confidence=0.0, neighbours=10, threshold=0.3)
     train_rounds(wanted, labelled, unlabelled, selection, tmp_path)  # five labelled faces, batches of twelve
     assert "29 unlabelled faces are labelled or selected on elsewhere, left out" in capsys.readouterr().err
     with np.load(tmp_path / "round-1" / "labels.npz") as kept:
