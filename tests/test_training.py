@@ -205,7 +205,7 @@ def test_devices_are_checked() -> None:
         ),
         (
             {"network": {"name": "rlr-cnet", "weights": "none"}},
-            r"none: expected a checkpoint or a packaged network .rlr",
+            r"none: expected a checkpoint or a packaged network .fer-mobilenet, rlr-cnet.",
         ),
         ({"augmentation": {"masks": [3, 2]}}, "masks: the first value .3. must not exceed the second"),
         ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, detection, joint-loss, standard"),
