@@ -17,6 +17,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from mien.models.attention import ComplementaryPoolingAttention, CoordinateAttention, SqueezeExcitation
+from mien.models.blocks import DepthwiseConvolution
 from mien.models.classifier import Classifier
 
 Attention = Callable[[int], nn.Module]
@@ -77,7 +78,7 @@ class Bottleneck(nn.Module):
         layers: list[nn.Module] = []
         if row.expanded != in_channels:
             layers.append(convolution(in_channels, row.expanded, 1))
-        layers.append(convolution(row.expanded, row.expanded, row.kernel_size, stride, groups=row.expanded))
+        layers.append(activated(DepthwiseConvolution(row.expanded, row.kernel_size, stride)))
         if attention:
             layers.append(attention(row.expanded))
         layers.append(nn.Sequential(nn.Conv2d(row.expanded, row.out_channels, 1, bias=False), NORM(row.out_channels)))
@@ -136,15 +137,14 @@ class FerMobileNetV3(Classifier):
         return logits
 
 
-def convolution(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1
-) -> nn.Sequential:
+def convolution(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
     """Convolution without bias, batch norm, h-swish; keeps height and width / stride."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, groups=groups, bias=False),
-        NORM(out_channels),
-        nn.Hardswish(),
-    )
+    return activated(nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=False))
+
+
+def activated(layer: nn.Conv2d) -> nn.Sequential:
+    """A convolution, batch norm, h-swish."""
+    return nn.Sequential(layer, NORM(layer.out_channels), nn.Hardswish())
 
 
 def initialise(layer: nn.Module) -> None:
