@@ -48,10 +48,14 @@ def write_clip(
     size: tuple[int, int] = SIZE,
     sound_s: float | None = None,
     sound_rate: int = SOUND_RATE,
+    sound_gap_s: tuple[float, float] = (0.0, 0.0),
     container_options: dict[str, str] | None = None,
     video_options: dict[str, str] | None = None,
 ) -> None:
-    """Write a clip; times: of the frames, instead of an even rate. people: 0 to 2. sound_s: where sound is longer."""
+    """Write a clip; times: of the frames, instead of an even rate. people: 0 to 2. sound_s: where sound is longer.
+
+    sound_gap_s: no packets of sound are written from the first to the second time.
+    """
     pictures = portraits()[:people] if people else [Image.new("RGB", (10, 10))]
     times = times or [index / RATE for index in range(round(seconds * RATE))]
     with av.open(str(file), "w", options=container_options or {}) as container:
@@ -66,10 +70,16 @@ def write_clip(
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if audio:
-            write_tone(container, audio, sound_s or seconds, sound_rate)
+            write_tone(container, audio, sound_s or seconds, sound_rate, sound_gap_s)
 
 
-def write_tone(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float, rate: int) -> None:
+def write_tone(
+    container: av.container.OutputContainer,
+    stream: av.AudioStream,
+    seconds: float,
+    rate: int,
+    gap_s: tuple[float, float],
+) -> None:
     """A tone of 440 Hz, that is silent in the second half of each second."""
     time_s = np.arange(round(seconds * rate)) / rate
     samples = np.sin(2 * np.pi * 440 * time_s) * 8000 * (time_s % 1 < 0.5)
@@ -77,7 +87,9 @@ def write_tone(container: av.container.OutputContainer, stream: av.AudioStream, 
         part = np.repeat(samples[start : start + 1024].astype(np.int16)[None], 2, axis=0)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), format="s16p", layout="stereo")
         frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
-        container.mux(stream.encode(frame))
+        for packet in stream.encode(frame):
+            if not gap_s[0] <= float(packet.pts * packet.time_base) < gap_s[1]:
+                container.mux(packet)
     container.mux(stream.encode(None))
 
 
@@ -87,12 +99,15 @@ def mien(*arguments: object, **options: object) -> "subprocess.CompletedProcess[
 
 
 def sound_of(file: Path) -> np.ndarray:
-    """The samples of the first channel from -1 to 1, put where their times say."""
+    """The samples of the first channel from -1 to 1, each where the time of its frame says."""
     with av.open(str(file)) as written:
         frames = [(frame.time, frame.sample_rate, frame.to_ndarray()[0]) for frame in written.decode(audio=0)]
-    begin, rate, _ = frames[0]
-    silence = np.zeros(max(0, round(begin * rate)))
-    return np.concatenate([silence, *(samples for _, _, samples in frames)])[max(0, -round(begin * rate)) :]
+    rate = frames[0][1]
+    samples = np.zeros(max(round(time_s * rate) + len(part) for time_s, _, part in frames))
+    for time_s, _, part in frames:
+        first = round(time_s * rate)
+        samples[max(0, first) : first + len(part)] = part[max(0, -first) :]
+    return samples
 
 
 def beeps(samples: np.ndarray, rate: int) -> list[float]:

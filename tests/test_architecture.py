@@ -28,6 +28,7 @@ ALLOWED = {
     "datasets/parquet_file.py": RUNTIME | {"pyarrow"},
     "datasets/packing.py": RUNTIME | {"pyarrow"},
     "camera.py": RUNTIME | {"av"},
+    "media.py": RUNTIME | {"av"},
     "video.py": RUNTIME | {"av"},
     "video_file.py": RUNTIME | {"av"},
     "plots.py": RUNTIME | {"matplotlib"},

@@ -79,6 +79,14 @@ def test_smoothing_worked_by_hand() -> None:
     assert smooth(before, now, 0.1, 0) == now
 
 
+def test_smoothing_goes_by_time_not_by_frames() -> None:
+    people, found = People(), []
+    for time_s, happiness in ((0.0, 0.0), (0.3, 1.0), (0.9, 1.0)):
+        people, (tracked,) = follow(people, [face(0, happiness=happiness)], time_s, OPTIONS)
+        found.append(tracked.scores["happiness"])
+    assert found == pytest.approx([0, 0.5, 0.875])  # one half-life of 0.3 s, then two
+
+
 def test_a_flicker_of_one_frame_does_not_change_the_expression() -> None:
     frames = [[face(50, happiness=0.9)]] * 10 + [[face(50, happiness=0.1)]] + [[face(50, happiness=0.9)]] * 3
     found = walk(frames)

@@ -200,13 +200,14 @@ def test_times_rise_whatever_a_file_says() -> None:
         clock = Clock(start_s, 0.04, stated_s)
         return [clock.following(each) for each in said]
 
-    assert times([0, 0.1, 0.1, 0.2]) == pytest.approx([0, 0.1, 0.101, 0.2])  # said twice: the next ones are right again
+    assert times([0, 0.1, 0.1, 0.2]) == pytest.approx([0, 0.1, 0.100001, 0.2])  # said twice; then right again
     assert times([0, 0.04, None, 0.12]) == pytest.approx([0, 0.04, 0.08, 0.12])
     assert times([0, 0.04, 1000, 1000.04, 1000.5]) == pytest.approx([0, 0.04, 0.08, 0.12, 0.58])
     assert times([0, 0.04, 1e15, 0.12]) == pytest.approx([0, 0.04, 0.08, 0.12])
     assert times([5, 5.04, 0, 0.04]) == pytest.approx([5, 5.04, 5.08, 5.12])  # the clock was set back
     assert times([0, 30, 61], stated_s=None) == pytest.approx([0, 30, 61])
-    assert times([None, None], start_s=3.0) == pytest.approx([3.0, 3.04])
+    assert times([None, None], start_s=3.0) == pytest.approx([0, 0.04])  # read from the beginning
+    assert times([3.0, None], start_s=3.0) == pytest.approx([3.0, 3.04])
 
 
 def test_pixels_that_are_not_square(tmp_path: Path, recognizer: Recognizer) -> None:

@@ -1,9 +1,10 @@
 """Where results go: text, JSON lines, csv files, pictures."""
 
+import contextlib
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ class PersonRows:
     """
 
     def __init__(self, file: Path, expressions: Sequence[str]) -> None:
-        self._expressions = expressions
+        self._file, self._expressions = file, expressions
         file.parent.mkdir(parents=True, exist_ok=True)
         self._stream = file.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._stream)
@@ -112,11 +113,22 @@ class PersonRows:
                 raw = [f"{tracked.face.scores[name]:.6f}" for name in self._expressions]
             place = (f"{time_s:.4f}", number, tracked.person, *box, certainty)
             self._writer.writerow([*place, tracked.expression, *smoothed, *raw])
-        self._stream.flush()
+        with self._named():
+            self._stream.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._stream.close()
+        with self._named():
+            self._stream.close()
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """An OSError, as of a full disk, knows the file."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self._file)
+            raise
 
 
 def frame_record(number: int, time_s: float, faces: Sequence[TrackedFace]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Annotated frames into a video file with the sound of another. Needs PyAV (extra `video`).
 
-MP4 files are written in fragments, so that one whose writing was killed plays up to about a second before.
+Files are written in parts of a second, so that one whose writing was killed plays up to about a second before.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from mien.errors import VideoError
+from mien.media import file_url, open_container, reason, seek, start_seconds
 from mien.preprocessing import ImageArray
-from mien.video import open_container, reason, start_seconds
+from mien.video import Clock
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -22,18 +23,22 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 CLOCK = 90_000
 """Ticks a second of the written times."""
 COPIED_SOUND = {"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"}
-"""Codecs that are copied as they are, where the file's form takes them; other sound becomes AAC."""
+"""Codecs that are copied as they are, where the file's form takes them; other sound becomes AAC, and so does AAC from
+streams that can be damaged anywhere (ADTS)."""
 NOT_IN_MOV = {"flac", "opus"}
+USUAL_SOUND_S = 0.02
+"""Length of a packet of sound where a file does not say."""
 AAC_RATES = {7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}
 """Samples a second that AAC has; other sound is resampled to 48,000."""
 QUALITY = {"preset": "veryfast", "crf": "20", "bf": "0"}
 """Options of x264 (chosen: no visible loss; no B-frames, since times in fragments would begin after 0 with them)."""
 FRAGMENTS = {
-    "movflags": "hybrid_fragmented",
+    "movflags": "hybrid_fragmented+delay_moov",
     "avoid_negative_ts": "disabled",
     "frag_duration": "1000000",
     "flush_packets": "1",
 }
+CLUSTERS = {"cluster_time_limit": "1000", "flush_packets": "1"}
 Failures = (av.FFmpegError, OSError, ValueError, OverflowError)
 
 
@@ -50,10 +55,11 @@ class VideoFile:
         self.file, self._start_s, self._rate = file, start_s, rate
         self._video: av.VideoStream | None = None
         self._sound: _Sound | None = None
-        self._last = -1
+        self._last, self._closed = -1, False
         try:
             file.open("ab").close()  # FFmpeg would find out only with the first frame
-            self._container = av.open(str(file), "w", options={} if file.suffix.lower() == ".mkv" else FRAGMENTS)
+            parts = CLUSTERS if file.suffix.lower() == ".mkv" else FRAGMENTS
+            self._container = av.open(file_url(file), "w", options=parts)
         except Failures as error:
             raise self._refused(error) from error
         self._source = open_container(sound) if sound else None
@@ -79,12 +85,22 @@ class VideoFile:
             raise self._refused(error) from error
 
     def close(self, whole: bool = True) -> None:
-        """Finish the file. whole: sound that goes on after the last frame is written too."""
+        """Finish the file, once. whole: sound that goes on after the last frame is written too.
+
+        Without a frame there is no file, unless there was one before.
+        """
+        if self._closed:
+            return
+        self._closed = True
         try:
-            if self._video is not None:
-                self._container.mux(self._video.encode(None))
-                self._mux_sound(float("inf") if whole else self._last / CLOCK + float(1 / self._rate))
-            self._container.close()
+            try:
+                if self._video is not None:
+                    self._container.mux(self._video.encode(None))
+                    self._mux_sound(float("inf") if whole else self._last / CLOCK + float(1 / self._rate))
+            finally:
+                self._container.close()
+                if self._video is None and self.file.is_file() and not self.file.stat().st_size:
+                    self.file.unlink()
         except Failures as error:
             raise self._refused(error) from error
         finally:
@@ -117,17 +133,20 @@ class _Sound:
         self, source: "InputContainer", stream: "AudioStream", written: Any, file: Path, start_s: float
     ) -> None:
         self.damaged = 0
-        begin_s = start_s + start_seconds(source)
+        self._begin_s, self._start_s = start_seconds(source), start_s
         if start_s:
-            source.seek(int(begin_s * 1_000_000))
-        name = stream.codec_context.codec.canonical_name
+            seek(source, self._begin_s + start_s)
+        stated_s = None if source.duration is None else source.duration / 1_000_000
+        self._clock = Clock(start_s, USUAL_SOUND_S, stated_s)
+        context = stream.codec_context
+        name, rate = context.codec.canonical_name, context.sample_rate
         unfit = NOT_IN_MOV if file.suffix.lower() == ".mov" else set()
-        if name in COPIED_SOUND & written.supported_codecs - unfit:
-            self._packets = self._copied(source, stream, written.add_stream_from_template(stream), begin_s)
+        described = rate > 0 and (name != "aac" or context.extradata is not None)
+        if described and name in COPIED_SOUND & written.supported_codecs - unfit:
+            self._packets = self._copied(source, stream, written.add_stream_from_template(stream))
         else:
-            rate = stream.codec_context.sample_rate
             encoder = written.add_stream("aac", rate=rate if rate in AAC_RATES else 48_000)
-            self._packets = self._encoded(source, stream, encoder, begin_s)
+            self._packets = self._encoded(source, stream, encoder)
         self._waiting: av.Packet | None = None
 
     def due(self, until_s: float) -> av.Packet | None:
@@ -138,29 +157,38 @@ class _Sound:
         packet, self._waiting = self._waiting, None
         return packet
 
-    def _copied(
-        self, source: "InputContainer", stream: "AudioStream", copy: Any, begin_s: float
-    ) -> Iterator[av.Packet]:
-        first = round(begin_s / stream.time_base) if stream.time_base else 0
+    def _copied(self, source: "InputContainer", stream: "AudioStream", copy: Any) -> Iterator[av.Packet]:
+        last = -1
         for packet in self._read(source, stream):
-            if packet.pts is None or packet.dts is None or packet.pts < first:
+            if packet.pts is None or packet.dts is None or not packet.time_base:
                 continue
-            packet.pts, packet.dts = packet.pts - first, packet.dts - first
-            packet.stream = copy
-            yield packet
+            pts = self._ticks(packet.pts, packet.time_base, (packet.duration or 0) * packet.time_base)
+            if last < pts:
+                packet.pts = packet.dts = last = pts
+                packet.stream = copy
+                yield packet
+            elif pts >= 0:
+                self.damaged += 1
 
-    def _encoded(
-        self, source: "InputContainer", stream: "AudioStream", encoder: Any, begin_s: float
-    ) -> Iterator[av.Packet]:
+    def _encoded(self, source: "InputContainer", stream: "AudioStream", encoder: Any) -> Iterator[av.Packet]:
+        last = -1
         for packet in self._read(source, stream):
             try:
                 for frame in packet.decode():
-                    if frame.time is not None and frame.time >= begin_s:
-                        frame.pts = round((frame.time - begin_s) / float(frame.time_base or 1))
+                    if frame.pts is None or not frame.time_base:
+                        continue
+                    pts = self._ticks(frame.pts, frame.time_base, Fraction(frame.samples, frame.sample_rate))
+                    if last < pts:
+                        frame.pts = last = pts
                         yield from encoder.encode(frame)
             except (av.FFmpegError, ValueError):  # damage, or another rate or number of channels from here on
                 self.damaged += 1
         yield from encoder.encode(None)
+
+    def _ticks(self, pts: int, time_base: Fraction, seconds: Fraction) -> int:
+        """The time of a packet in the written file, in its own unit; negative before the start."""
+        time_s = self._clock.following(float(pts * time_base) - self._begin_s, float(seconds))
+        return round((time_s - self._start_s) / float(time_base))
 
     def _read(self, source: "InputContainer", stream: "AudioStream") -> Iterator[av.Packet]:
         try:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import signal
 import sys
 import time
@@ -23,6 +24,7 @@ from mien.results import Face
 from mien.tracking import TrackingOptions
 
 if TYPE_CHECKING:
+    from mien.outputs import PersonRows
     from mien.timeline import Timeline
     from mien.video import Frame, Video
     from mien.video_file import VideoFile
@@ -71,45 +73,46 @@ def video(
         if target.exists() and target.samefile(source):
             raise VideoError(f"{source}: {target} would replace it; choose another file")
         target.parent.mkdir(parents=True, exist_ok=True)
+    if timeline:
+        timeline.open("ab").close()  # so that a wrong name is told now
     summary = Timeline(recognizer.expressions, start)
     copy = _copy(out, moving) if out else None
-    failure, frame_s, end_s = "", start, start
+    rows = PersonRows(csv_file, recognizer.expressions) if csv_file else None
+    failure, going_on, end_s = "", "", start
     with contextlib.ExitStack() as stack:
-        rows = (
-            stack.enter_context(contextlib.closing(PersonRows(csv_file, recognizer.expressions))) if csv_file else None
-        )
         show, advance = stack.enter_context(seconds_bar(moving.duration_s and moving.duration_s - start, "video"))
         stopped = stack.enter_context(_stop_signals())
         try:
             for frame in moving:
-                frame_s, end_s = frame.time_s, frame.time_s + float(1 / moving.rate)
-                summary.add(frame.time_s, frame.faces)
+                from_s = math.floor(frame.time_s * 1000) / 1000
+                going_on = f"; what came before is kept, go on with --start {from_s:.3f} and other files"
                 if rows:
                     rows.write(frame.number, frame.time_s, frame.faces)
-                if json_lines:
-                    show(json.dumps(frame_record(frame.number, frame.time_s, frame.faces)))
                 if copy:
                     copy.write(frame.time_s, annotated(frame))
+                summary.add(frame.time_s, frame.faces)
+                end_s = frame.time_s + float(1 / moving.rate)
+                if json_lines:
+                    show(json.dumps(frame_record(frame.number, frame.time_s, frame.faces)))
                 advance(frame.time_s - start)
                 if stopped:
-                    from_s = math.floor(frame_s * 1000) / 1000
-                    failure = f"interrupted; what came before is kept, go on with --start {from_s:.3f} and other files"
+                    failure = f"interrupted{going_on}"
                     break
         except VideoError as error:
-            failure = f"{error}; what came before is kept"
-        try:
-            if copy:
-                copy.close(whole=not failure)
-        except VideoError as error:
-            failure = failure or f"{error}; what came before is kept"
+            failure = f"{error}{going_on and '; what came before is kept'}"
+        except OSError as error:
+            failure = f"{_name(error)}: {error.strerror}{going_on}"
+    not_closed = _close(rows, copy, whole=not failure)
+    failure = failure or not_closed
     summary.finish(end_s)
     _tell(summary, json_lines)
     if copy and copy.damaged_sound:
         print(f"mien: {source}: {copy.damaged_sound} parts of the sound could not be read", file=sys.stderr)
+    if failure:
+        print(f"mien: {failure}", file=sys.stderr)
     if timeline:
         Image.fromarray(summary.draw()).save(timeline, "PNG")
     if failure:
-        print(f"mien: {failure}", file=sys.stderr)
         raise typer.Exit(128 + stopped[0] if stopped else 1)
 
 
@@ -137,7 +140,7 @@ def camera(
     except VideoError as error:
         raise VideoError(f"camera {device}: expected a camera, found none ({error}); see --device") from error
     summary = Timeline(recognizer.expressions)
-    failure, end_s, started = None, 0.0, time.monotonic()
+    failure, end_s, started = "", 0.0, time.monotonic()
     with contextlib.ExitStack() as stack:
         rows = (
             stack.enter_context(contextlib.closing(PersonRows(csv_file, recognizer.expressions))) if csv_file else None
@@ -155,7 +158,9 @@ def camera(
         except KeyboardInterrupt:
             pass
         except VideoError as error:
-            failure = error
+            failure = str(error)
+        except OSError as error:
+            failure = f"{_name(error)}: {error.strerror}"
     summary.finish(end_s)
     _tell(summary, json_lines=False)
     if failure:
@@ -182,6 +187,30 @@ def _stop_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _name(error: OSError) -> str:
+    """What could not be written. Where that is standard output, as after `| head`, nothing more is written there."""
+    if error.filename:
+        return str(error.filename)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return "standard output"
+
+
+def _close(rows: "PersonRows | None", copy: "VideoFile | None", whole: bool) -> str:
+    """Finish both files, the second even if the first cannot be; why one cannot be."""
+    failure = ""
+    try:
+        if rows:
+            rows.close()
+    except OSError as error:
+        failure = f"{error.filename}: {error.strerror}"
+    try:
+        if copy:
+            copy.close(whole)
+    except VideoError as error:
+        failure = failure or f"{error}; what came before is kept"
+    return failure
 
 
 def _copy(out: Path, moving: "Video") -> "VideoFile":

@@ -1,0 +1,175 @@
+"""Videos and cameras as FFmpeg gives them: containers, streams, decoded frames, upright pixels. Needs PyAV."""
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.errors import MissingExtraError, VideoError
+from mien.images import MAX_PIXELS
+from mien.preprocessing import ImageArray
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+
+NEEDS_PYAV = "videos and cameras need PyAV; install it with: pip install 'mien[video]'"
+INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
+"""Formats whose files say where each time is. In others times may be missing, begin anew, and seeking go astray."""
+NO_FRAME_YET_S = 0.005
+"""How long a camera without a new frame is left alone (chosen)."""
+
+
+class Upright:
+    """Decoded frames as pixels: turned as their metadata say, with square pixels, all as large as the first."""
+
+    def __init__(self, stream: "av.VideoStream", source: str) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._reformatter = VideoReformatter()
+        self._aspect = float(stream.sample_aspect_ratio or 1)
+        self._source = source
+        self._size: tuple[int, int] | None = None
+
+    def pixels(self, frame: "av.VideoFrame") -> ImageArray:
+        """RGB uint8 (H, W, 3); VideoError where that is too large."""
+        swapped, across, down = orientation(frame)
+        if self._size is None:
+            size = (frame.height, max(1, round(frame.width * self._aspect)))
+            self._size = size[::-1] if swapped else size
+        for down_px, across_px in ((frame.height, frame.width), self._size):
+            if down_px * across_px > MAX_PIXELS:
+                found = f"{across_px}x{down_px}"
+                raise VideoError(f"{self._source}: expected frames of {MAX_PIXELS} pixels at most, found {found}")
+        height, width = self._size[::-1] if swapped else self._size
+        image: ImageArray = (
+            self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray().astype(np.uint8, copy=False)
+        )
+        if swapped:
+            image = image.transpose(1, 0, 2)
+        return np.ascontiguousarray(image[:: -1 if down else 1, :: -1 if across else 1])
+
+
+def orientation(frame: "av.VideoFrame") -> tuple[bool, bool, bool]:
+    """What the display matrix asks for, in quarter turns: rows and columns swapped, then mirrored across, down."""
+    from av.sidedata.sidedata import Type
+
+    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return False, False, False
+    a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32)  # (x, y) is shown at (a x + c y, b x + d y)
+    swapped = abs(int(b)) > abs(int(a))
+    return swapped, bool((c if swapped else a) < 0), bool((b if swapped else d) < 0)
+
+
+def decode(container: "InputContainer", stream: "av.VideoStream", patient: bool) -> "Iterator[av.VideoFrame]":
+    """All frames; at damage, those first that the decoder holds back.
+
+    patient: as cameras need it; damaged packets are skipped, and those that are not there yet waited for.
+    """
+    import av
+
+    try:
+        for packet in packets(container, stream, patient):
+            try:
+                yield from packet.decode()
+            except av.InvalidDataError:
+                if not patient:
+                    raise
+    except av.FFmpegError:
+        last = av.Packet()
+        last.stream, last.time_base = stream, stream.time_base
+        with contextlib.suppress(av.FFmpegError):
+            yield from last.decode()
+        raise
+
+
+def packets(container: "InputContainer", stream: "av.VideoStream", patient: bool) -> "Iterator[av.Packet]":
+    """All packets of a stream. patient: where FFmpeg does not wait for the next one, as on macOS, this does."""
+    import av
+
+    while True:
+        try:
+            yield from container.demux(stream)
+            return
+        except av.BlockingIOError:
+            if not patient:
+                raise
+            time.sleep(NO_FRAME_YET_S)
+
+
+def open_container(source: str, form: str | None = None) -> "InputContainer":
+    """Open a video file, or a camera with its format; VideoError where that is not possible."""
+    try:
+        import av
+    except ImportError as error:
+        raise MissingExtraError(NEEDS_PYAV) from error
+    if form is None and Path(source).exists() and not (Path(source).is_file() or Path(source).is_dir()):
+        raise VideoError(f"{source}: expected a video file, found a pipe or device; videos are read more than once")
+    try:
+        options = {"framerate": "30"} if form == "avfoundation" else {}  # macOS refuses FFmpeg's default
+        name = source if form else file_url(source)
+        container: InputContainer = av.open(name, format=form, options=options, metadata_errors="replace")
+        return container
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise VideoError(f"{source}: expected a video, found none that can be read: {reason(error)}") from error
+
+
+def file_url(file: str | Path) -> str:
+    """A file as FFmpeg must be told of it, so that a colon in its name is no protocol."""
+    return f"file:{file}"
+
+
+def seek(container: "InputContainer", time_s: float) -> bool:
+    """Go to the last keyframe before a time on the source's clock; whether that is possible, and where."""
+    import av
+
+    if container.format.name not in INDEXED:
+        return False
+    try:
+        container.seek(int(time_s * 1_000_000))
+    except av.FFmpegError:
+        return False
+    return True
+
+
+def video_stream(container: "InputContainer", source: str) -> "av.VideoStream":
+    """The first stream of pictures that is no cover; VideoError where there is none, as in a sound file."""
+    from av.stream import Disposition
+
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise VideoError(f"{source}: expected a video, found one without pictures")
+
+
+def start_seconds(container: "InputContainer") -> float:
+    """The time at which a source begins, on its own clock."""
+    return (container.start_time or 0) / 1_000_000
+
+
+def frame_seconds(frame: "av.VideoFrame") -> float:
+    """How long a frame lasts; 0 where the file does not say."""
+    return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+
+
+def stream_seconds(stream: "av.VideoStream") -> float | None:
+    """How long a stream of pictures is, as the file says; None where it does not."""
+    if stream.container.format.name == "asf":  # says how long the file is
+        return None
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if found := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", "")):  # Matroska
+        hours, minutes, seconds = map(float, found.groups())
+        return hours * 3600 + minutes * 60 + seconds
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """What FFmpeg says, without its number and the name of the file."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).splitlines()[0]
