@@ -31,12 +31,17 @@ def scene(time_s: float, seconds: float, pictures: list[Image.Image]) -> np.ndar
     """The frame at a time: the first portrait goes to the right, the second before it to the left, both turn dark."""
     share = time_s / seconds
     canvas = Image.new("RGB", SIZE, (70, 90, 80))
-    width = SIZE[0] - pictures[0].width
-    canvas.paste(pictures[0], (round(width * share), 30))
+    shift = shift_px(time_s, seconds, pictures[0].width)
+    canvas.paste(pictures[0], (shift, 30))
     if len(pictures) > 1:
-        canvas.paste(pictures[1], (round(width * (1 - share)), 180))
+        canvas.paste(pictures[1], (SIZE[0] - pictures[0].width - shift, 180))
     light = 0.35 + 0.65 * abs(math.cos(math.pi * share * 2)) if share > 0.5 else 1.0
     return (np.asarray(canvas) * light).astype(np.uint8)
+
+
+def shift_px(time_s: float, seconds: float, width: int) -> int:
+    """How far the first portrait, so many pixels wide, has come to the right."""
+    return round((SIZE[0] - width) * time_s / seconds)
 
 
 def write_clip(
