@@ -14,6 +14,8 @@ from mien.images import read_image
 from mien.preprocessing import crop_face, whole_image_face
 from mien.weights import FOLDER, MANIFEST, ModelCard
 
+LANDMARKS = np.array([[200, 10], [250, 10], [225, 30], [205, 50], [245, 50]], np.float32)
+
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
@@ -62,9 +64,11 @@ def test_a_box_over_the_edge_is_recognised(examples: Path) -> None:
 
     class Given:
         def detect(self, image: np.ndarray) -> list[Detection]:
-            return [Detection((177, -23, 273, 73), 1.0)]
+            return [Detection((177, -23, 273, 73), 1.0, LANDMARKS)]
 
     (face,) = Recognizer(detector=Given()).recognize(image)
+    assert face.landmarks_xy == tuple(map(tuple, LANDMARKS.tolist()))
+    assert face.to_dict()["landmarks_xy"] == LANDMARKS.tolist()
     assert face.box_xyxy == (177, -23, 273, 73)
     assert face.expression == "happiness"
 
@@ -161,8 +165,9 @@ def test_face_is_checked_and_immutable() -> None:
         ((0.0, 1.0, 2.0, 3.0), 1.5, {"fear": 1.0}),
         ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 0.9}),
         ((0.0, 1.0, 2.0, 3.0), 0.5, {}),
+        ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, ((0.0, 0.0),) * 4),
     ):
-        with pytest.raises(ValueError, match=r"box_xyxy|detection_score|scores"):
+        with pytest.raises(ValueError, match=r"box_xyxy|detection_score|scores|landmarks_xy needs 5 pairs"):
             Face(*wrong)
 
 

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -125,9 +126,21 @@ def test_between_looks_faces_move_on() -> None:
     (tracked,) = between(people, 0.4)
     assert (tracked.person, tracked.looked) == (1, False)
     assert tracked.face.box_xyxy == pytest.approx((35, 100, 135, 200))
+    assert tracked.face.landmarks_xy is None
     people, _ = follow(people, [], 0.5, OPTIONS)
     assert between(people, 0.6) == []  # who was not found in the last look is not shown
     assert between(People(), 0.0) == []
+
+
+def test_landmarks_move_on_with_their_face() -> None:
+    places = ((10.0, 110.0), (30.0, 110.0), (20.0, 120.0), (12.0, 130.0), (28.0, 130.0))
+    seen = [replace(face(x, size=100), landmarks_xy=tuple((px + x, py) for px, py in places)) for x in (0, 30)]
+    people, _ = follow(People(), [seen[0]], 0.0, OPTIONS)
+    people, _ = follow(people, [seen[1]], 0.3, OPTIONS)
+    (tracked,) = between(people, 0.4)
+    assert tracked.face.landmarks_xy is not None
+    assert tracked.face.landmarks_xy[0] == pytest.approx((45, 110))
+    assert tracked.face.landmarks_xy[4] == pytest.approx((63, 130))
 
 
 def test_looks_that_are_further_apart_than_the_memory() -> None:

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def frame_record(number: int, time_s: float, faces: Sequence[TrackedFace]) -> di
         "faces": [
             {
                 "person": tracked.person,
-                **Face(tracked.face.box_xyxy, tracked.face.detection_score, tracked.scores).to_dict(),
+                **replace(tracked.face, scores=tracked.scores).to_dict(),
                 "raw_scores": {name: round(score, 6) for name, score in tracked.face.scores.items()}
                 if tracked.looked
                 else None,

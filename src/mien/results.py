@@ -8,6 +8,9 @@ from typing import Any
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in float pixels."""
+Landmarks = tuple[tuple[float, float], ...]
+"""(x, y) in float pixels of five places: left eye, right eye, nose tip, left and right mouth corner, as seen."""
+LANDMARKS = 5
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Face:
     """How sure the detector is, 0 to 1."""
     scores: Mapping[str, float]
     """The probability of each expression; they sum to 1."""
+    landmarks_xy: Landmarks | None = None
+    """Eyes, nose and mouth corners in float pixels of the picture, where the detector finds them."""
 
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box_xyxy
@@ -29,6 +34,8 @@ class Face:
             raise ValueError(f"detection_score must lie in 0 to 1, not {self.detection_score}")
         if not self.scores or abs(sum(self.scores.values()) - 1) > 1e-3:
             raise ValueError(f"scores must be probabilities that sum to 1, not {dict(self.scores)}")
+        if self.landmarks_xy is not None and [len(place) for place in self.landmarks_xy] != [2] * LANDMARKS:
+            raise ValueError(f"landmarks_xy needs {LANDMARKS} pairs (x, y), not {self.landmarks_xy}")
         object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
 
     @property
@@ -39,9 +46,11 @@ class Face:
     def to_dict(self) -> dict[str, Any]:
         """The record as plain values, ready for JSON; scores with the most probable first."""
         ordered = sorted(self.scores.items(), key=lambda item: -item[1])
+        places = self.landmarks_xy
         return {
             "box_xyxy": [round(value, 2) for value in self.box_xyxy],
             "detection_score": round(self.detection_score, 4),
+            **({} if places is None else {"landmarks_xy": [[round(value, 2) for value in each] for each in places]}),
             "expression": self.expression,
             "scores": {name: round(score, 6) for name, score in ordered},
         }

@@ -131,7 +131,7 @@ def follow(
 def between(people: People, time_s: float) -> list[TrackedFace]:
     """Everybody who was seen in the frame looked at last, where each should be by a time soon after it."""
     return [
-        TrackedFace(person.number, replace(person.face, box_xyxy=predicted_box(person, time_s)), False, person.scores)
+        TrackedFace(person.number, _predicted_face(person, time_s), False, person.scores)
         for person in people.persons
         if person.number and person.seen_s == people.looked_s
     ]
@@ -139,10 +139,23 @@ def between(people: People, time_s: float) -> list[TrackedFace]:
 
 def predicted_box(person: Person, time_s: float) -> Box:
     """Where a person's face should be at a time, by its velocity."""
-    passed = time_s - person.seen_s
-    right, down = (speed * passed for speed in person.velocity)
+    right, down = _moved_px(person, time_s)
     x0, y0, x1, y1 = person.face.box_xyxy
     return (x0 + right, y0 + down, x1 + right, y1 + down)
+
+
+def _predicted_face(person: Person, time_s: float) -> Face:
+    places = person.face.landmarks_xy
+    if places is not None:
+        right, down = _moved_px(person, time_s)
+        places = tuple((x + right, y + down) for x, y in places)
+    return replace(person.face, box_xyxy=predicted_box(person, time_s), landmarks_xy=places)
+
+
+def _moved_px(person: Person, time_s: float) -> tuple[float, float]:
+    passed = time_s - person.seen_s
+    right, down = (speed * passed for speed in person.velocity)
+    return right, down
 
 
 def _seen_again(person: Person, face: Face, time_s: float, options: TrackingOptions) -> Person:

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,6 @@ from mien.cli.progress_bar import seconds_bar
 from mien.drawing import draw_faces
 from mien.errors import VideoError
 from mien.preprocessing import ImageArray
-from mien.results import Face
 from mien.tracking import TrackingOptions
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _copy(out: Path, moving: "Video") -> "VideoFile":
 
 def annotated(frame: "Frame") -> ImageArray:
     """A frame with boxes, numbers of persons and charts of smoothed scores."""
-    faces = [Face(each.face.box_xyxy, each.face.detection_score, each.scores) for each in frame.faces]
+    faces = [replace(each.face, scores=each.scores) for each in frame.faces]
     return draw_faces(frame.image, faces, [f"person {each.person}" for each in frame.faces])
 
 
