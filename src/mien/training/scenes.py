@@ -199,9 +199,10 @@ def _place(pictures: Pictures, count: int, tile_px: int, empty_share: float, dra
 def source_places(placement: _Placement, tile_px: int) -> Tensor:
     """Where each pixel of each tile lies in its picture, float (T, t, t, 2)."""
     steps = torch.arange(tile_px, device=placement.zoom.device) + 0.5
-    place = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1)  # (t, t, 2), x first
-    offset = place - placement.focus[:, None, None]
-    return torch.einsum("txyj,tij->txyi", offset, placement.turn) + placement.centre[:, None, None]
+    offset = steps[:, None] - placement.focus[:, None]  # (T, t, 2), to the right and down
+    across = offset[:, :, :1] * placement.turn[:, None, :, 0] + placement.centre[:, None]
+    down = offset[:, :, 1:] * placement.turn[:, None, :, 1]
+    return across[:, None] + down[:, :, None]
 
 
 def _surround(
