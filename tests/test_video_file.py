@@ -71,9 +71,8 @@ def test_outputs_that_cannot_be_written(clip: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, 1), (signal.SIGINT, 33), (signal.SIGTERM, 20)])
 def test_interrupted_files_are_whole(clip: Path, tmp_path: Path, number: int, after: int) -> None:
     rows, out, picture = tmp_path / "rows.csv", tmp_path / "out.mp4", tmp_path / "t.png"
-    process = started(
-        "video", clip, "--csv", rows, "--out", out, "--timeline", picture, "--json", stdout=subprocess.PIPE
-    )
+    words = ("--detector", "whole-image", "--json")
+    process = started("video", clip, "--csv", rows, "--out", out, "--timeline", picture, *words, stdout=subprocess.PIPE)
     for _ in range(after):
         process.stdout.readline()
     process.send_signal(number)
@@ -91,17 +90,23 @@ def test_interrupted_files_are_whole(clip: Path, tmp_path: Path, number: int, af
         assert sum(1 for _ in written.decode(video=0)) - 1 == last
     assert len(sound_of(out)) / SOUND_RATE == pytest.approx((last + 1) / RATE, abs=0.06)
     going_on = tmp_path / "later.csv"
-    assert mien("video", clip, "--csv", going_on, "--start", found[1]).returncode == 0
+    assert mien("video", clip, "--csv", going_on, "--start", found[1], *words).returncode == 0
     assert max(float(row["time_s"]) for row in read_rows(going_on)) == pytest.approx(74 / RATE, abs=0.002)
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("long") / "v.mp4"
+    write_clip(file, 20.0, people=0, size=(96, 72))
+    return file
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_killed_rows_and_video_are_readable(tmp_path: Path, suffix: str) -> None:
-    file, rows, out = tmp_path / "v.mp4", tmp_path / "rows.csv", tmp_path / f"out{suffix}"
-    write_clip(file, 20.0, people=1, size=(96, 72))
+def test_killed_rows_and_video_are_readable(long_clip: Path, tmp_path: Path, suffix: str) -> None:
+    rows, out = tmp_path / "rows.csv", tmp_path / f"out{suffix}"
     process = started(
-        "video", file, "--csv", rows, "--out", out, "--detector", "whole-image", "--json", stdout=subprocess.PIPE
+        "video", long_clip, "--csv", rows, "--out", out, "--detector", "whole-image", "--json", stdout=subprocess.PIPE
     )
     for _ in range(400):
         process.stdout.readline()
