@@ -78,6 +78,16 @@ def write_clip(
             write_tone(container, audio, sound_s or seconds, sound_rate, sound_gap_s)
 
 
+def write_wide(file: Path, aspect: Fraction) -> None:
+    """One frame of 64x48 pixels that are shown so many times as wide as high."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        container.mux(stream.encode(None))
+
+
 def write_tone(
     container: av.container.OutputContainer,
     stream: av.AudioStream,

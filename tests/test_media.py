@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 av = pytest.importorskip("av")
-from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip  # noqa: E402
+from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip, write_wide  # noqa: E402
 
 from mien import media, video  # noqa: E402
 from mien.errors import VideoError  # noqa: E402
@@ -133,12 +133,7 @@ def test_the_limit_is_for_the_pixels_that_are_shown(
     tmp_path: Path, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "v.mkv"
-    with av.open(str(file), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = Fraction(10, 1)
-        container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
-        container.mux(stream.encode(None))
+    write_wide(file, Fraction(10))
     monkeypatch.setattr(media, "MAX_PIXELS", 10_000)
     with pytest.raises(VideoError, match="expected frames of 10000 pixels at most, found 640x48"):
         next(Video(file, recognizer).images())

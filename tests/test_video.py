@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 av = pytest.importorskip("av")
-from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip  # noqa: E402
+from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip, write_wide  # noqa: E402
 
 from mien.errors import VideoError  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402
@@ -212,12 +212,7 @@ def test_times_rise_whatever_a_file_says() -> None:
 
 def test_pixels_that_are_not_square(tmp_path: Path, recognizer: Recognizer) -> None:
     file = tmp_path / "v.mp4"
-    with av.open(str(file), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = Fraction(3, 2)
-        container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
-        container.mux(stream.encode(None))
+    write_wide(file, Fraction(3, 2))
     _, image = next(iter(Video(file, recognizer).images()))
     assert image.shape == (48, 96, 3)
 

@@ -125,7 +125,7 @@ def file_url(file: str | Path) -> str:
 
 
 def seek(container: "InputContainer", time_s: float) -> bool:
-    """Go to the last keyframe before a time on the source's clock; whether that is possible, and where."""
+    """Go to the last keyframe before a time on the source's clock; False where the format has no index to trust."""
     import av
 
     if container.format.name not in INDEXED:

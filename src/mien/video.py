@@ -40,6 +40,7 @@ LONGEST_WAIT_S = 2.0
 SLOW_CLOCK = 0.001
 """How much slower than ours a camera's clock may be, as a share (chosen; quartz is within 0.0001)."""
 TOLERANCE_S = 1e-6
+"""Times that differ by less are the same, and the least time between two frames."""
 WARM_S = 1.0
 """So much before `start_s` people are already followed, that they are known and their scores smoothed (chosen)."""
 
