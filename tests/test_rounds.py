@@ -129,9 +129,13 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
     labelled = open_dataset("folder", school / "labelled", "training")
     selection = open_dataset("folder", school / "labelled", "public_test")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
+    smaller = {"progressive_size_px": [24], "progressive_epochs": 1.5}
     wanted = experiment(epochs=2)
+    wanted = replace(wanted, schedule=replace(wanted.schedule, **smaller))
     whole = train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "run")
-    expected = load_checkpoint(whole.best.with_name("last.safetensors")).tensors
+    last = load_checkpoint(whole.best.with_name("last.safetensors"))
+    assert last.facts["experiment"]["schedule"]["progressive_epochs"] == 1  # half of two, as of the first three
+    expected = last.tensors
 
     def kill_in_epoch(number: int) -> Callable[..., dict[str, float]]:
         run_epoch, calls = Training.run_epoch, iter(range(100))
@@ -157,7 +161,8 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
             shutil.rmtree(tmp_path / "moved")
     (tmp_path / "moved" / "round-2" / "last.safetensors").unlink()
     fewer = Subset(unlabelled, range(80), "all")
-    other = experiment(epochs=2, purity=0.9)
+    assert wanted.joint
+    other = replace(wanted, joint=replace(wanted.joint, purity=0.9))
     for changed, faces in ((wanted, fewer), (other, unlabelled)):
         with pytest.raises(CheckpointError, match=r"labels\.npz: expected labels made with these \[joint\] options"):
             train_rounds(changed, labelled, faces, selection, tmp_path / "moved", resume=True)

@@ -199,7 +199,7 @@ class JointOptions:
     rounds: Count = 2
     """How often faces are labelled and the network is fine-tuned."""
     epochs: Count = 4
-    """Epochs of each fine-tuning."""
+    """Epochs of each fine-tuning. Smaller inputs first take the same share of them as of the schedule's."""
     learning_rate: Positive = 0.0003
     """The highest learning rate of a fine-tuning."""
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -69,8 +69,7 @@ def train_rounds(
             epochs=joint.epochs,
             learning_rate=joint.learning_rate,
             warmup_epochs=min(experiment.schedule.warmup_epochs, joint.epochs / 4),
-            progressive_size_px=(),
-            progressive_epochs=0.0,
+            progressive_epochs=experiment.schedule.progressive_epochs * joint.epochs / experiment.schedule.epochs,
         )
         method = experiment.method
         if joint.soft:
