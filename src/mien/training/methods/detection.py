@@ -1,6 +1,7 @@
 """Face detection on composed scenes (scenes.py), with the losses of detection_losses.py."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,15 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
         return experiment.schedule.steps_per_epoch or self.source.pictures.with_faces // experiment.schedule.batch_size
 
     def batches(self, epoch: int) -> Iterator[SceneBatch]:
-        for step in range(self.steps_per_epoch()):
-            yield self.source.batch(self.options.empty_share, epoch, step)
+        """The scenes of the next step are composed while the network learns from those of this one."""
+        steps = range(self.steps_per_epoch())
+        with ThreadPoolExecutor(1) as pool:
+            following = pool.submit(self.source.batch, self.options.empty_share, epoch, 0)
+            for step in steps:
+                batch = following.result()
+                if step + 1 in steps:
+                    following = pool.submit(self.source.batch, self.options.empty_share, epoch, step + 1)
+                yield batch
 
     def loss(self, network: FaceFinder, batch: SceneBatch, epoch: int) -> dict[str, Tensor]:
         losses = detection_losses(network(batch.images), batch.faces)
