@@ -26,7 +26,7 @@ from mien.training.config import Experiment, experiment_from_dict
 from mien.training.loop import Training
 from mien.training.methods.standard import Standard
 from mien.training.options import JointOptions
-from mien.training.pseudo_labels import propose
+from mien.training.pseudo_labels import propose, sharpened
 from mien.training.rounds import train_rounds
 
 NAMES = ("happiness", "sadness", "neutral")
@@ -171,7 +171,7 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
 def test_soft_labels_are_learned_and_kept_for_resuming(school: Path, tmp_path: Path) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
-    wanted = experiment(rounds=1, epochs=2, soft=True, labelled_repeats=2)
+    wanted = experiment(rounds=1, epochs=2, soft=True, temperature=2.0, labelled_repeats=2)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     facts = load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts
     assert facts["experiment"]["method"]["options"]["targets"] == "distribution"
@@ -186,6 +186,15 @@ def test_soft_labels_are_learned_and_kept_for_resuming(school: Path, tmp_path: P
     train_rounds(wanted, labelled, unlabelled, None, tmp_path, resume=True)
     found = load_checkpoint(tmp_path / "round-1" / "last.safetensors").tensors
     assert all(torch.equal(expected[name], tensor) for name, tensor in found.items())
+
+
+def test_temperature_sharpens() -> None:
+    soft = np.array([[0.6, 0.3, 0.1], [1, 0, 0]], np.float32)
+    expected = np.array([[0.36 / 0.46, 0.09 / 0.46, 0.01 / 0.46], [1, 0, 0]])
+    np.testing.assert_allclose(sharpened(soft, 0.5), expected, rtol=1e-5)
+    np.testing.assert_allclose(sharpened(soft, 1), soft, rtol=1e-5)
+    with pytest.raises(ExperimentError, match="temperature does nothing without soft labels"):
+        experiment(temperature=0.5)
 
 
 @pytest.mark.parametrize("cap_share", [0, 0.5, 99])

@@ -207,6 +207,9 @@ class JointOptions:
     soft: bool = False
     """Whether a new face is learned with a distribution over the classes instead of its label alone: the mean of the
     network's answers in its rank-order cluster, labelled members counting with their label, else the network's own."""
+    temperature: Positive = 1.0
+    """Soft labels are raised to the power of 1 / temperature; below 1 they become sharper (Berthelot et al., MixMatch,
+    NeurIPS 2019)."""
     labelled_repeats: Count = 1
     """How often each labelled face stands in the enlarged set."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
@@ -232,6 +235,8 @@ class JointOptions:
 
     @model_validator(mode="after")
     def _check(self) -> "JointOptions":
+        if self.temperature != 1 and not self.soft:
+            raise ValueError("temperature does nothing without soft labels")
         for labelling, names in LABELLING_OPTIONS.items():
             for name in names if labelling != self.labelling else ():
                 if getattr(self, name) != getattr(JointOptions, name):

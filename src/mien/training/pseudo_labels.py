@@ -133,7 +133,7 @@ def label_unlabelled(
     distributions = probabilities
     if labelling.clusters is not None:
         distributions = cluster_distributions(labelling.clusters, probabilities, given)
-    found_labels = PseudoLabels(labels, distributions[len(own_labels) :] if joint.soft else None)
+    soft_labels = sharpened(distributions[len(own_labels) :], joint.temperature) if joint.soft else None
     answers = probabilities[len(own_labels) :].argmax(axis=1)
     folder.mkdir(parents=True, exist_ok=True)
     summary = _summarise(labelled, own_labels, labels, answers, labelling, before.parent / LABELS, found)
@@ -143,17 +143,16 @@ def label_unlabelled(
     temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, folder / SUMMARY)
     temporary = folder / f"part-{LABELS}"
-    soft = np.empty((0, 0), np.float32) if found_labels.distributions is None else found_labels.distributions
     np.savez(
         temporary,
         labels=labels,
         similarity=similarity,
-        distributions=soft,
+        distributions=np.empty((0, 0), np.float32) if soft_labels is None else soft_labels,
         indices=found.indices,
         made_from=made_from,
     )
     os.replace(temporary, folder / LABELS)
-    return found_labels
+    return PseudoLabels(labels, soft_labels)
 
 
 def _made_from(experiment: Experiment, joint: JointOptions, found: Unlabelled, before: Path) -> str:
@@ -186,6 +185,13 @@ def propose(
     scores = probabilities[np.arange(len(labels)), np.maximum(found.labels, 0)]
     most = np.round(joint.cap_share * np.bincount(labels[labels >= 0], minlength=classes)).astype(np.int64)
     return cap_classes(found, scores, most)
+
+
+def sharpened(distributions: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Distributions (N, K) raised to the power of 1 / temperature, scaled to sums of 1."""
+    powers = distributions ** np.float32(1 / temperature)
+    result: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    return result
 
 
 def _sure_answers(probabilities: NDArray[np.float32], labels: Indices, confidence: float) -> Labelling:
