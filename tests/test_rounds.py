@@ -14,19 +14,21 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.datasets import open_dataset
+from mien.clustering import NEIGHBOURS, THRESHOLD
+from mien.datasets import open_dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.datasets.splits import Subset
 from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.guidance import Reason
+from mien.preprocessing import Preprocessing
 from mien.scorer import OnnxScorer
-from mien.training import config
+from mien.training import config, rounds
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.loop import Training
 from mien.training.methods.standard import Standard
 from mien.training.options import JointOptions
-from mien.training.pseudo_labels import propose, sharpened
+from mien.training.pseudo_labels import label_unlabelled, propose, read_unlabelled, sharpened
 from mien.training.rounds import train_rounds
 
 NAMES = ("happiness", "sadness", "neutral")
@@ -186,6 +188,48 @@ def test_soft_labels_are_learned_and_kept_for_resuming(school: Path, tmp_path: P
     train_rounds(wanted, labelled, unlabelled, None, tmp_path, resume=True)
     found = load_checkpoint(tmp_path / "round-1" / "last.safetensors").tensors
     assert all(torch.equal(expected[name], tensor) for name, tensor in found.items())
+
+
+@pytest.mark.parametrize("start", ["before", "anew"])
+def test_a_round_begins_with_the_weights_before_or_anew(start: str, school: Path, tmp_path: Path) -> None:
+    labelled = open_dataset("folder", school / "labelled", "training")
+    unlabelled = open_dataset("faces", school / "unlabelled", "all")
+    wanted = experiment(rounds=1, epochs=1, learning_rate=1e-9, start=start)  # too low to learn anything
+    train_rounds(wanted, labelled, unlabelled, None, tmp_path)
+    first, second = (load_checkpoint(tmp_path / f"round-{number}" / "best.safetensors") for number in range(2))
+    kernels = [name for name, tensor in first.tensors.items() if tensor.ndim == 4 and name.startswith("average/")]
+    assert len(kernels) > 5
+    for name in kernels:
+        change = (second.tensors[name] - first.tensors[name]).abs().max()
+        assert change < 1e-6 if start == "before" else change > 0.01, name
+
+
+def test_several_teachers_answer_together(school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labelled = open_dataset("folder", school / "labelled", "training")
+    unlabelled = open_dataset("faces", school / "unlabelled", "all")
+    wanted = experiment(
+        soft=True, labelling="confidence", cap_share=0.0, neighbours=NEIGHBOURS, threshold=THRESHOLD,
+        rounds=3, confidence=0.0, epochs=1, start="anew", teachers=2,
+    )  # fmt: skip
+    taught_by = []
+
+    def spied(*arguments: Any) -> Any:
+        taught_by.append([file.parent.name for file in arguments[3]])
+        return label_unlabelled(*arguments)
+
+    monkeypatch.setattr(rounds, "label_unlabelled", spied)
+    train_rounds(wanted, labelled, unlabelled, None, tmp_path)
+    assert taught_by == [["round-0"], ["round-0", "round-1"], ["round-1", "round-2"]]
+    found = read_unlabelled(unlabelled, Preprocessing(32), {pixel_key(sample.image) for sample in labelled})
+    files = [tmp_path / f"round-{number}" / "best.safetensors" for number in range(2)]
+    soft = [
+        label_unlabelled(wanted, labelled, found, chosen, tmp_path / "again", False, "cpu").distributions
+        for chosen in (files[:1], files[1:], files)
+    ]
+    assert np.abs(soft[0] - soft[1]).max() > 0.01
+    np.testing.assert_allclose(soft[2], (soft[0] + soft[1]) / 2, atol=1e-6)
+    with np.load(tmp_path / "round-2" / "labels.npz") as kept:
+        np.testing.assert_array_equal(kept["distributions"], soft[2])
 
 
 def test_temperature_sharpens() -> None:

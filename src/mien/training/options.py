@@ -202,6 +202,12 @@ class JointOptions:
     """Epochs of each fine-tuning. Smaller inputs first take the same share of them as of the schedule's."""
     learning_rate: Positive = 0.0003
     """The highest learning rate of a fine-tuning."""
+    start: Literal["before", "anew"] = "before"
+    """Weights a round begins with: those of the round before, or as round 0 began, from another seed (born-again
+    networks, Furlanello et al., ICML 2018)."""
+    teachers: Count = 1
+    """Networks of how many latest rounds answer for the unlabelled faces: their mean. The last one's features are
+    clustered."""
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Weight of a face that was labelled so, against 1 of the others, in the softmax loss (not in the centre loss)."""
     soft: bool = False

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,12 +101,12 @@ def label_unlabelled(
     experiment: Experiment,
     labelled: Dataset,
     found: Unlabelled,
-    before: Path,
+    before: Sequence[Path],
     folder: Path,
     resume: bool,
     device: str | None,
 ) -> PseudoLabels:
-    """Labels of the unlabelled faces by the network of the checkpoint `before`.
+    """Labels of the unlabelled faces by the networks of the checkpoints `before`, the latest last.
 
     They are written into the folder; with `resume`, they are read from there if they were made from the same.
     """
@@ -118,15 +118,17 @@ def label_unlabelled(
             if str(kept["made_from"]) != made_from:
                 raise CheckpointError(
                     f"{folder / LABELS}: expected labels made with these [joint] options from these faces by "
-                    f"{before}, found others; remove {folder} to make them anew"
+                    f"{' and '.join(map(str, before))}, found others; remove {folder} to make them anew"
                 )
             return PseudoLabels(kept["labels"], kept["distributions"] if joint.soft else None)
-    checkpoint = load_checkpoint(before)
-    network = deployable_network(checkpoint).to(find_device(device))
-    scorer = TorchScorer(network, Preprocessing.from_dict(checkpoint.facts["preprocessing"]))
-    own_faces, own_labels = as_faces(labelled, scorer.preprocessing)
+    scorers = [_scorer(file, device) for file in before]
+    own_faces, own_labels = as_faces(labelled, scorers[-1].preprocessing)
     faces = np.concatenate((own_faces, found.faces))
-    probabilities, features = score_with_mirror(scorer.logits_and_features, faces)
+    answers_of_each = []
+    for scorer in scorers:
+        probabilities, features = score_with_mirror(scorer.logits_and_features, faces)
+        answers_of_each.append(probabilities)
+    probabilities = np.mean(answers_of_each, axis=0)
     given = np.concatenate((own_labels, np.full(len(found.faces), -1)))
     labelling = propose(joint, embed(features), probabilities, given, len(labelled.expressions), experiment.seed)
     labels, similarity = labelling.labels[len(own_labels) :], labelling.similarity[len(own_labels) :]
@@ -136,7 +138,7 @@ def label_unlabelled(
     soft_labels = sharpened(distributions[len(own_labels) :], joint.temperature) if joint.soft else None
     answers = probabilities[len(own_labels) :].argmax(axis=1)
     folder.mkdir(parents=True, exist_ok=True)
-    summary = _summarise(labelled, own_labels, labels, answers, labelling, before.parent / LABELS, found)
+    summary = _summarise(labelled, own_labels, labels, answers, labelling, before[-1].parent / LABELS, found)
     print("\n".join(_tell(folder.name, summary)), file=sys.stderr, flush=True)
     write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)
     temporary = folder / f"{SUMMARY}.part"
@@ -155,9 +157,15 @@ def label_unlabelled(
     return PseudoLabels(labels, soft_labels)
 
 
-def _made_from(experiment: Experiment, joint: JointOptions, found: Unlabelled, before: Path) -> str:
+def _scorer(checkpoint: Path, device: str | None) -> TorchScorer:
+    found = load_checkpoint(checkpoint)
+    network = deployable_network(found).to(find_device(device))
+    return TorchScorer(network, Preprocessing.from_dict(found.facts["preprocessing"]))
+
+
+def _made_from(experiment: Experiment, joint: JointOptions, found: Unlabelled, before: Sequence[Path]) -> str:
     """A digest of all that labels depend on."""
-    weights = hashlib.sha256(before.read_bytes()).hexdigest()
+    weights = [hashlib.sha256(file.read_bytes()).hexdigest() for file in before]
     text = json.dumps([asdict(joint), experiment.seed, found.digest(), weights], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

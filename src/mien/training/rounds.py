@@ -1,4 +1,4 @@
-"""Expression-guided deep joint learning: train, label unlabelled faces, fine-tune with them, and again.
+"""Expression-guided deep joint learning: train, label unlabelled faces, train on with them or anew, and again.
 
 A reconstruction (models/ac_net.py says of which paper, guidance.py how faces get labels). Each round is a training by
 the one loop in a folder of its own, so that it resumes inside rounds and between them.
@@ -52,8 +52,9 @@ def train_rounds(
     alone = replace(experiment, joint=None)
     result = train(alone, labelled, selection, folder, resume and (folder / LAST).exists(), device)
     for number in range(1, joint.rounds + 1):
-        folder, before = out / f"round-{number}", folder
-        given = label_unlabelled(experiment, labelled, found, before / BEST, folder, resume, device)
+        folder = out / f"round-{number}"
+        before = [out / f"round-{each}" / BEST for each in range(max(0, number - joint.teachers), number)]
+        given = label_unlabelled(experiment, labelled, found, before, folder, resume, device)
         new = np.flatnonzero(given.labels >= 0)
         joined = Joined(
             labelled,
@@ -77,6 +78,7 @@ def train_rounds(
         tuning = replace(
             experiment, schedule=schedule, method=method, seed=derive_seed(experiment.seed, "round", number)
         )
+        initial = str(before[-1]) if joint.start == "before" else ""
         resumed = resume and (folder / LAST).exists()
-        result = train(tuning, joined, selection, folder, resumed, device, str(before / BEST))
+        result = train(tuning, joined, selection, folder, resumed, device, initial)
     return result
