@@ -204,12 +204,12 @@ def test_a_round_begins_with_the_weights_before_or_anew(start: str, school: Path
         assert change < 1e-6 if start == "before" else change > 0.01, name
 
 
-def test_several_teachers_answer_together(school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_first_networks_answer_together(school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
     wanted = experiment(
         soft=True, labelling="confidence", cap_share=0.0, neighbours=NEIGHBOURS, threshold=THRESHOLD,
-        rounds=3, confidence=0.0, epochs=1, start="anew", teachers=2,
+        rounds=2, confidence=0.0, epochs=1, start="anew", networks=2,
     )  # fmt: skip
     taught_by = []
 
@@ -219,16 +219,16 @@ def test_several_teachers_answer_together(school: Path, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(rounds, "label_unlabelled", spied)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
-    assert taught_by == [["round-0"], ["round-0", "round-1"], ["round-1", "round-2"]]
+    assert taught_by == [["round-0", "round-0-network-2"], ["round-1"]]
     found = read_unlabelled(unlabelled, Preprocessing(32), {pixel_key(sample.image) for sample in labelled})
-    files = [tmp_path / f"round-{number}" / "best.safetensors" for number in range(2)]
+    files = [tmp_path / name / "best.safetensors" for name in taught_by[0]]
     soft = [
         label_unlabelled(wanted, labelled, found, chosen, tmp_path / "again", False, "cpu").distributions
         for chosen in (files[:1], files[1:], files)
     ]
     assert np.abs(soft[0] - soft[1]).max() > 0.01
     np.testing.assert_allclose(soft[2], (soft[0] + soft[1]) / 2, atol=1e-6)
-    with np.load(tmp_path / "round-2" / "labels.npz") as kept:
+    with np.load(tmp_path / "round-1" / "labels.npz") as kept:
         np.testing.assert_array_equal(kept["distributions"], soft[2])
 
 

@@ -205,9 +205,9 @@ class JointOptions:
     start: Literal["before", "anew"] = "before"
     """Weights a round begins with: those of the round before, or as round 0 began, from another seed (born-again
     networks, Furlanello et al., ICML 2018)."""
-    teachers: Count = 1
-    """Networks of how many latest rounds answer for the unlabelled faces: their mean. The last one's features are
-    clustered."""
+    networks: Count = 1
+    """Networks of round 0, from different seeds, whose mean answers make the labels of round 1. The first one's
+    features are clustered."""
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Weight of a face that was labelled so, against 1 of the others, in the softmax loss (not in the centre loss)."""
     soft: bool = False

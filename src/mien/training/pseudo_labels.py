@@ -106,7 +106,9 @@ def label_unlabelled(
     resume: bool,
     device: str | None,
 ) -> PseudoLabels:
-    """Labels of the unlabelled faces by the networks of the checkpoints `before`, the latest last.
+    """Labels of the unlabelled faces by the mean answers of the networks in the checkpoints `before`.
+
+    The features of the first are clustered.
 
     They are written into the folder; with `resume`, they are read from there if they were made from the same.
     """
@@ -122,13 +124,12 @@ def label_unlabelled(
                 )
             return PseudoLabels(kept["labels"], kept["distributions"] if joint.soft else None)
     scorers = [_scorer(file, device) for file in before]
-    own_faces, own_labels = as_faces(labelled, scorers[-1].preprocessing)
+    own_faces, own_labels = as_faces(labelled, scorers[0].preprocessing)
     faces = np.concatenate((own_faces, found.faces))
-    answers_of_each = []
-    for scorer in scorers:
-        probabilities, features = score_with_mirror(scorer.logits_and_features, faces)
-        answers_of_each.append(probabilities)
-    probabilities = np.mean(answers_of_each, axis=0)
+    probabilities, features = score_with_mirror(scorers[0].logits_and_features, faces)
+    for scorer in scorers[1:]:
+        probabilities = probabilities + score_with_mirror(scorer.logits_and_features, faces)[0]
+    probabilities /= np.float32(len(scorers))
     given = np.concatenate((own_labels, np.full(len(found.faces), -1)))
     labelling = propose(joint, embed(features), probabilities, given, len(labelled.expressions), experiment.seed)
     labels, similarity = labelling.labels[len(own_labels) :], labelling.similarity[len(own_labels) :]
@@ -138,7 +139,7 @@ def label_unlabelled(
     soft_labels = sharpened(distributions[len(own_labels) :], joint.temperature) if joint.soft else None
     answers = probabilities[len(own_labels) :].argmax(axis=1)
     folder.mkdir(parents=True, exist_ok=True)
-    summary = _summarise(labelled, own_labels, labels, answers, labelling, before[-1].parent / LABELS, found)
+    summary = _summarise(labelled, own_labels, labels, answers, labelling, before[0].parent / LABELS, found)
     print("\n".join(_tell(folder.name, summary)), file=sys.stderr, flush=True)
     write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)
     temporary = folder / f"{SUMMARY}.part"

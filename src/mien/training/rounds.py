@@ -31,7 +31,8 @@ def train_rounds(
 ) -> TrainingResult:
     """Train an experiment with `joint` rounds; the result of the last round, whether or not it is better than others.
 
-    `out` gets a folder for each round, `round-0` for the training on labelled faces alone. Later ones also hold the
+    `out` gets a folder for each round, `round-0` for the training on labelled faces alone, and one for each further
+    network of it. Later ones also hold the
     labels that faces got (labels.npz), a summary (round.json) and a picture of each class's new faces. Unlabelled
     faces with the pixels of labelled ones or of the selection split are left out.
     """
@@ -48,12 +49,15 @@ def train_rounds(
     print(f"{len(labelled)} labelled faces, {len(found.indices)} unlabelled", file=sys.stderr, flush=True)
     if joint.labelling == "rank-order":
         require_neighbours(len(labelled) + len(found.indices), joint.neighbours)
-    folder = out / "round-0"
     alone = replace(experiment, joint=None)
-    result = train(alone, labelled, selection, folder, resume and (folder / LAST).exists(), device)
+    before = []
+    for number in range(joint.networks):
+        folder = out / (f"round-0-network-{number + 1}" if number else "round-0")
+        member = replace(alone, seed=derive_seed(experiment.seed, "network", number)) if number else alone
+        result = train(member, labelled, selection, folder, resume and (folder / LAST).exists(), device)
+        before.append(folder / BEST)
     for number in range(1, joint.rounds + 1):
         folder = out / f"round-{number}"
-        before = [out / f"round-{each}" / BEST for each in range(max(0, number - joint.teachers), number)]
         given = label_unlabelled(experiment, labelled, found, before, folder, resume, device)
         new = np.flatnonzero(given.labels >= 0)
         joined = Joined(
@@ -78,7 +82,8 @@ def train_rounds(
         tuning = replace(
             experiment, schedule=schedule, method=method, seed=derive_seed(experiment.seed, "round", number)
         )
-        initial = str(before[-1]) if joint.start == "before" else ""
+        initial = str(before[0]) if joint.start == "before" else ""
         resumed = resume and (folder / LAST).exists()
         result = train(tuning, joined, selection, folder, resumed, device, initial)
+        before = [folder / BEST]
     return result
