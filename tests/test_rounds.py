@@ -176,7 +176,7 @@ def test_soft_labels_are_learned_and_kept_for_resuming(school: Path, tmp_path: P
     wanted = experiment(rounds=1, epochs=2, soft=True, temperature=2.0, labelled_repeats=2)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     facts = load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts
-    assert facts["experiment"]["method"]["options"]["targets"] == "distribution"
+    assert facts["experiment"]["method"]["options"] == {"targets": "distribution", "label_smoothing": 0.0}
     with np.load(tmp_path / "round-1" / "labels.npz") as kept:
         labels, soft = kept["labels"], kept["distributions"]
     assert facts["training_images"] == 72 + (labels >= 0).sum()

@@ -206,13 +206,14 @@ class JointOptions:
     """Weights a round begins with: those of the round before, or as round 0 began, from another seed (born-again
     networks, Furlanello et al., ICML 2018)."""
     networks: Count = 1
-    """Networks of round 0, from different seeds, whose mean answers make the labels of round 1. The first one's
-    features are clustered."""
+    """Networks of round 0, from different seeds, whose mean answers and features side by side make the labels of
+    round 1."""
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Weight of a face that was labelled so, against 1 of the others, in the softmax loss (not in the centre loss)."""
     soft: bool = False
     """Whether a new face is learned with a distribution over the classes instead of its label alone: the mean of the
-    network's answers in its rank-order cluster, labelled members counting with their label, else the network's own."""
+    network's answers in its rank-order cluster, labelled members counting with their label, else the network's own.
+    Rounds with such labels do without label smoothing, unless the experiment's method names it."""
     temperature: Positive = 1.0
     """Soft labels are raised to the power of 1 / temperature; below 1 they become sharper (Berthelot et al., MixMatch,
     NeurIPS 2019)."""

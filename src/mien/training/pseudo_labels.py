@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.clustering import Embeddings, Indices, embed, nearest_neighbours, rank_order_clusters
+from mien.clustering import Embeddings, Indices, embed, nearest_neighbours, normalise, rank_order_clusters
 from mien.contact_sheet import write_sheets
 from mien.datasets import Dataset, as_faces, pixel_key
 from mien.errors import CheckpointError, DatasetError, ImageError
@@ -108,7 +108,7 @@ def label_unlabelled(
 ) -> PseudoLabels:
     """Labels of the unlabelled faces by the mean answers of the networks in the checkpoints `before`.
 
-    The features of the first are clustered.
+    Their features side by side are clustered.
 
     They are written into the folder; with `resume`, they are read from there if they were made from the same.
     """
@@ -126,12 +126,11 @@ def label_unlabelled(
     scorers = [_scorer(file, device) for file in before]
     own_faces, own_labels = as_faces(labelled, scorers[0].preprocessing)
     faces = np.concatenate((own_faces, found.faces))
-    probabilities, features = score_with_mirror(scorers[0].logits_and_features, faces)
-    for scorer in scorers[1:]:
-        probabilities = probabilities + score_with_mirror(scorer.logits_and_features, faces)[0]
-    probabilities /= np.float32(len(scorers))
+    scored = [score_with_mirror(scorer.logits_and_features, faces) for scorer in scorers]
+    probabilities = np.stack([each[0] for each in scored]).mean(axis=0, dtype=np.float32)
+    embeddings = normalise(np.concatenate([embed(each[1]) for each in scored], axis=1))
     given = np.concatenate((own_labels, np.full(len(found.faces), -1)))
-    labelling = propose(joint, embed(features), probabilities, given, len(labelled.expressions), experiment.seed)
+    labelling = propose(joint, embeddings, probabilities, given, len(labelled.expressions), experiment.seed)
     labels, similarity = labelling.labels[len(own_labels) :], labelling.similarity[len(own_labels) :]
     distributions = probabilities
     if labelling.clusters is not None:

@@ -78,7 +78,7 @@ def train_rounds(
         )
         method = experiment.method
         if joint.soft:
-            method = replace(method, options={"targets": "distribution", **method.options})
+            method = replace(method, options={"targets": "distribution", "label_smoothing": 0.0, **method.options})
         tuning = replace(
             experiment, schedule=schedule, method=method, seed=derive_seed(experiment.seed, "round", number)
         )
