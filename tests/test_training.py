@@ -16,7 +16,7 @@ from PIL import Image
 from mien.datasets import open_dataset
 from mien.errors import CheckpointError, DatasetError, ExperimentError, MienError
 from mien.training import config
-from mien.training.batches import Batch, BatchSource, input_size_px, mixed
+from mien.training.batches import BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.deployment import deployable_network
@@ -208,11 +208,6 @@ def test_devices_are_checked() -> None:
             r"none: expected a checkpoint or a packaged network .fer-mobilenet, rlr-cnet.",
         ),
         ({"augmentation": {"masks": [3, 2]}}, "masks: the first value .3. must not exceed the second"),
-        ({"method": {"options": {"mixup": 1.0, "targets": "multi-label"}}}, "mixup needs targets that are one distr"),
-        (
-            {"method": {"name": "cumulative", "options": {"mixup": 1.0}}},
-            "mixup: Input should be less than or equal to 0",
-        ),
         ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, detection, joint-loss, standard"),
     ],
 )
@@ -291,37 +286,6 @@ def test_without_augmentation_batches_are_the_normalised_faces() -> None:
     batch = batches.batch(torch.arange(16), 3, 0)
     expected = (faces.transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
     np.testing.assert_allclose(batch.images.numpy(), expected, atol=2e-5)
-
-
-def test_mixup_mixes_images_targets_votes_and_weights_alike() -> None:
-    labels = torch.tensor([0, 1, 2, 1])
-    codes = torch.eye(4)  # whose image, votes and weight it is
-    batch = Batch(codes.view(4, 4, 1, 1), labels, codes, None, torch.arange(4.0))
-    new = mixed(batch, 0.5, 3, np.random.default_rng(0))
-    shares = new.images.view(4, 4)
-    torch.testing.assert_close(shares.sum(dim=1), torch.ones(4))
-    assert (shares.diagonal() >= 0.5).all()
-    assert ((shares > 0).sum(dim=1) <= 2).all()
-    assert (shares.diagonal() < 1).any()
-    assert new.votes is not None
-    assert new.targets is not None
-    assert new.weights is not None
-    torch.testing.assert_close(new.votes, shares)
-    torch.testing.assert_close(new.targets, shares @ torch.eye(3)[labels])
-    torch.testing.assert_close(new.weights, shares @ torch.arange(4.0))
-    assert torch.equal(new.labels, labels)
-
-
-def test_mixup_of_a_method_is_drawn_anew_in_each_step(class_folders: Path) -> None:
-    chosen = experiment(method={"options": {"mixup": 0.5}})
-    state = Training(chosen, open_dataset("folder", class_folders, "training"), None, torch.device("cpu"))
-    first, again = (list(state.method.batches(0)) for _ in range(2))
-    for batch, same in zip(first, again, strict=True):
-        assert torch.equal(batch.images, same.images)
-        assert torch.equal(batch.targets, same.targets)
-        assert (batch.targets.max(dim=1).values < 1).any()
-        assert torch.equal(batch.targets.argmax(dim=1), batch.labels)
-    assert not torch.equal(first[0].targets.max(dim=1).values, first[1].targets.max(dim=1).values)
 
 
 def test_sizes_of_the_phases() -> None:

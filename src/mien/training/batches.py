@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
@@ -111,26 +110,6 @@ class BatchSource:
         votes, targets, weights = (None if each is None else each[chosen] for each in known)
         images = images.contiguous(memory_format=torch.channels_last)
         return Batch(images, self.labels[chosen], votes, targets, weights)
-
-
-def mixed(batch: Batch, alpha: float, classes: int, draw: np.random.Generator) -> Batch:
-    """Each face of a batch mixed with another (Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018).
-
-    Its share, at least a half, is drawn from Beta(alpha, alpha) for each face (for each batch in the paper). Votes,
-    targets (classes many) and weights are mixed like the images; `labels` stay those of the larger share.
-    """
-    count, device = len(batch.images), batch.images.device
-    share = draw.beta(alpha, alpha, count)
-    own = torch.from_numpy(np.maximum(share, 1 - share)).float().to(device)
-    other = torch.from_numpy(draw.permutation(count)).to(device)
-
-    def mix(values: Tensor) -> Tensor:
-        return torch.lerp(values[other], values, own.view(-1, *[1] * (values.ndim - 1)))
-
-    votes, weights = (None if each is None else mix(each) for each in (batch.votes, batch.weights))
-    targets = functional.one_hot(batch.labels, classes).float() if batch.targets is None else batch.targets
-    images = mix(batch.images).contiguous(memory_format=torch.channels_last)
-    return Batch(images, batch.labels, votes, mix(targets), weights)
 
 
 def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:

@@ -31,8 +31,6 @@ class CumulativeOptions(StandardOptions):
 
     targets: Literal["label"] = "label"
     """One label a face: the reversed sampler goes by it."""
-    mixup: Annotated[float, Field(ge=0, le=0)] = 0.0
-    """None: the branches are mixed."""
     deployed: Literal["both", "feature-branch"] = "both"
     """What is selected and shipped: both branches with α = 0.5, or the feature-learning branch alone."""
     horizon: Annotated[float, Field(ge=1)] = 1.0

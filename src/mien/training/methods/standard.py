@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,12 +16,11 @@ from mien.datasets import Dataset, as_faces, open_dataset
 from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy, negative_log_likelihood
 from mien.models import Classifier, build_network
 from mien.preprocessing import ImageArray, Preprocessing
-from mien.training.batches import Batch, BatchSource, mixed
+from mien.training.batches import Batch, BatchSource
 from mien.training.config import Experiment, validated
 from mien.training.losses import multi_label_losses
 from mien.training.methods.method import Method
-from mien.training.options import STRICT, NotNegative
-from mien.training.randomness import derive_seed
+from mien.training.options import STRICT
 from mien.training.torch_scorer import TorchScorer
 from mien.training.votes import VoteHead
 
@@ -40,14 +39,6 @@ class StandardOptions:
     distribution for each face and step, all of the distribution, or any of its expressions (losses.py)."""
     vote_weight: Annotated[float, Field(ge=0)] = 0.0
     """Weight of a second head that learns the FERPlus votes (votes.py); needs a data set that has them."""
-    mixup: NotNegative = 0.0
-    """α of mixup (Zhang et al., ICLR 2018; batches.py); 0 for none. Not with `multi-label` targets."""
-
-    @model_validator(mode="after")
-    def _check(self) -> "StandardOptions":
-        if self.mixup and self.targets == "multi-label":
-            raise ValueError("mixup needs targets that are one distribution, not 'multi-label'")
-        return self
 
 
 class Standard(Method[Classifier, Batch, Dataset]):
@@ -104,11 +95,7 @@ class Standard(Method[Classifier, Batch, Dataset]):
         source, size = self.source, self.source.batch_size
         order = source.order(self.steps_per_epoch() * size, epoch)
         for step in range(self.steps_per_epoch()):
-            batch = source.batch(order[step * size : (step + 1) * size], epoch, step)
-            if self.options.mixup:
-                draw = np.random.default_rng(derive_seed(source.experiment.seed, "mixup", epoch, step))
-                batch = mixed(batch, self.options.mixup, source.classes, draw)
-            yield batch
+            yield source.batch(order[step * size : (step + 1) * size], epoch, step)
 
     def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
         features = network.forward_features(batch.images)
