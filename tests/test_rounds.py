@@ -19,7 +19,6 @@ from mien.datasets import open_dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.datasets.splits import Subset
 from mien.errors import CheckpointError, DatasetError, ExperimentError
-from mien.guidance import Reason
 from mien.preprocessing import Preprocessing
 from mien.scorer import OnnxScorer
 from mien.training import config, rounds
@@ -28,7 +27,7 @@ from mien.training.config import Experiment, experiment_from_dict
 from mien.training.loop import Training
 from mien.training.methods.standard import Standard
 from mien.training.options import JointOptions
-from mien.training.pseudo_labels import label_unlabelled, propose, read_unlabelled, sharpened
+from mien.training.pseudo_labels import label_unlabelled, read_unlabelled
 from mien.training.rounds import train_rounds
 
 NAMES = ("happiness", "sadness", "neutral")
@@ -173,6 +172,8 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
 def test_soft_labels_are_learned_and_kept_for_resuming(school: Path, tmp_path: Path) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
+    with pytest.raises(ExperimentError, match="temperature does nothing without soft labels"):
+        experiment(temperature=0.5)
     wanted = experiment(rounds=1, epochs=2, soft=True, temperature=2.0, labelled_repeats=2)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     facts = load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts
@@ -230,36 +231,6 @@ def test_several_first_networks_answer_together(school: Path, tmp_path: Path, mo
     np.testing.assert_allclose(soft[2], (soft[0] + soft[1]) / 2, atol=1e-6)
     with np.load(tmp_path / "round-1" / "labels.npz") as kept:
         np.testing.assert_array_equal(kept["distributions"], soft[2])
-
-
-def test_temperature_sharpens() -> None:
-    soft = np.array([[0.6, 0.3, 0.1], [1, 0, 0]], np.float32)
-    expected = np.array([[0.36 / 0.46, 0.09 / 0.46, 0.01 / 0.46], [1, 0, 0]])
-    np.testing.assert_allclose(sharpened(soft, 0.5), expected, rtol=1e-5)
-    np.testing.assert_allclose(sharpened(soft, 1), soft, rtol=1e-5)
-    with pytest.raises(ExperimentError, match="temperature does nothing without soft labels"):
-        experiment(temperature=0.5)
-
-
-@pytest.mark.parametrize("cap_share", [0, 0.5, 99])
-@pytest.mark.parametrize("labelling", ["rank-order", "seeded-k-means", "confidence"])
-def test_proposals_of_each_kind(labelling: Any, cap_share: float) -> None:
-    generator = np.random.default_rng(0)
-    owner = np.arange(120) % 3
-    embeddings = np.eye(3, dtype=np.float32)[owner] + 0.05 * generator.normal(size=(120, 3)).astype(np.float32)
-    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    probabilities = np.where(np.eye(3)[owner] > 0, 0.96, 0.02).astype(np.float32)
-    probabilities[60:90] = 1 / 3  # here the network is not sure
-    labels = np.where(np.arange(120) < 30, owner, -1)
-    more = {"kept_share": 0.5} if labelling == "seeded-k-means" else {}
-    options = JointOptions("faces", labelling=labelling, cap_share=cap_share, **more)
-    found = propose(options, embeddings, probabilities, labels, 3, 0)
-    named = (found.labels >= 0) & (labels < 0)
-    assert (found.labels[:30] == owner[:30]).all()
-    assert (found.labels[named] == owner[named]).all()
-    expected = {"rank-order": 90, "seeded-k-means": 45, "confidence": 60}[labelling]
-    assert named.sum() == (15 if cap_share == 0.5 else expected)
-    assert (found.reasons == Reason.GIVEN).sum() == 30
 
 
 def test_no_label_at_all_is_told_and_training_goes_on(

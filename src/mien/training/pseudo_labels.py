@@ -108,9 +108,8 @@ def label_unlabelled(
 ) -> PseudoLabels:
     """Labels of the unlabelled faces by the mean answers of the networks in the checkpoints `before`.
 
-    Their features side by side are clustered.
-
-    They are written into the folder; with `resume`, they are read from there if they were made from the same.
+    The networks' features side by side are what is clustered. The labels are written into the folder; with `resume`,
+    they are read from there if they were made from the same.
     """
     joint = experiment.joint
     assert joint is not None

@@ -32,9 +32,8 @@ def train_rounds(
     """Train an experiment with `joint` rounds; the result of the last round, whether or not it is better than others.
 
     `out` gets a folder for each round, `round-0` for the training on labelled faces alone, and one for each further
-    network of it. Later ones also hold the
-    labels that faces got (labels.npz), a summary (round.json) and a picture of each class's new faces. Unlabelled
-    faces with the pixels of labelled ones or of the selection split are left out.
+    network of it. Later ones also hold the labels that faces got (labels.npz), a summary (round.json) and a picture
+    of each class's new faces. Unlabelled faces with the pixels of labelled ones or of the selection split are left out.
     """
     joint = experiment.joint
     assert joint is not None
