@@ -169,12 +169,15 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
             train_rounds(changed, labelled, faces, selection, tmp_path / "moved", resume=True)
 
 
-def test_soft_labels_are_learned_and_kept_for_resuming(school: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("view_share", [0, 0.5])
+def test_soft_labels_are_learned_and_kept_for_resuming(view_share: float, school: Path, tmp_path: Path) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
     with pytest.raises(ExperimentError, match="temperature does nothing without soft labels"):
         experiment(temperature=0.5)
-    wanted = experiment(rounds=1, epochs=2, soft=True, temperature=2.0, labelled_repeats=2)
+    with pytest.raises(ExperimentError, match="view_share does nothing without soft labels"):
+        experiment(view_share=0.5)
+    wanted = experiment(rounds=1, epochs=2, soft=True, temperature=2.0, labelled_repeats=2, view_share=view_share)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     facts = load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts
     assert facts["experiment"]["method"]["options"] == {"targets": "distribution", "label_smoothing": 0.0}
@@ -220,7 +223,10 @@ def test_several_first_networks_answer_together(school: Path, tmp_path: Path, mo
 
     monkeypatch.setattr(rounds, "label_unlabelled", spied)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
-    assert taught_by == [["round-0", "round-0-network-2"], ["round-1"]]
+    assert taught_by == [["round-0", "round-0-network-2"], ["round-1", "round-1-network-2"]]
+    assert sorted(each.name for each in tmp_path.glob("round-2*")) == ["round-2"]
+    first, second = (load_checkpoint(tmp_path / name / "last.safetensors").tensors for name in taught_by[1])
+    assert any(not torch.equal(first[name], second[name]) for name in first)
     found = read_unlabelled(unlabelled, Preprocessing(32), {pixel_key(sample.image) for sample in labelled})
     files = [tmp_path / name / "best.safetensors" for name in taught_by[0]]
     soft = [

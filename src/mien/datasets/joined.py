@@ -63,3 +63,7 @@ class Joined(Dataset):
         """1 for labelled faces, the given weight for the others (N,)."""
         counts = (self._repeats * len(self._labelled), len(self._chosen))
         return np.repeat(np.array([1, self._weight], np.float32), counts)
+
+    def given(self) -> NDArray[np.bool_]:
+        """False for labelled faces, True for the others (N,)."""
+        return np.arange(len(self)) >= self._repeats * len(self._labelled)

@@ -60,6 +60,10 @@ class Dataset(Sequence[Sample]):
         """How much each sample counts in a training (N,); None where all count the same."""
         return None
 
+    def given(self) -> NDArray[np.bool_] | None:
+        """Whether each sample's label was given by networks (N,); None where none was."""
+        return None
+
     @overload
     def __getitem__(self, index: int) -> Sample: ...
     @overload

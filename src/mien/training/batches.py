@@ -32,6 +32,8 @@ class Batch:
     """Distributions over the classes float32 (B, K), where the method asks for them."""
     weights: Tensor | None = None
     """How much each face counts, float32 (B,), where the data set says so."""
+    given: Tensor | None = None
+    """Whether each face's label was given by networks, bool (B,), where some were."""
 
 
 class BatchSource:
@@ -60,10 +62,13 @@ class BatchSource:
         self.votes: Tensor | None = None
         self.targets: Tensor | None = None
         self.weights: Tensor | None = None
+        self.given: Tensor | None = None
         self._dataset = dataset
         self._device = device
         if dataset and (weights := dataset.weights()) is not None:
             self.weights = self._for_copies(weights)
+        if dataset and (given := dataset.given()) is not None:
+            self.given = self._for_copies(given)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -84,7 +89,7 @@ class BatchSource:
             )
         self.targets = self._for_copies(targets)
 
-    def _for_copies(self, values: NDArray[np.float32]) -> Tensor:
+    def _for_copies(self, values: NDArray[np.float32] | NDArray[np.bool_]) -> Tensor:
         return torch.from_numpy(values).to(self._device).repeat(len(self) // len(values), *[1] * (values.ndim - 1))
 
     def order(self, length: int, epoch: int) -> Tensor:
@@ -106,10 +111,10 @@ class BatchSource:
             generator(experiment.seed, "augmentation", epoch, step, self._device),
         )
         images = images.sub_(data.mean).mul_(1 / data.deviation)
-        known = (self.votes, self.targets, self.weights)
-        votes, targets, weights = (None if each is None else each[chosen] for each in known)
+        known = (self.votes, self.targets, self.weights, self.given)
+        votes, targets, weights, given = (None if each is None else each[chosen] for each in known)
         images = images.contiguous(memory_format=torch.channels_last)
-        return Batch(images, self.labels[chosen], votes, targets, weights)
+        return Batch(images, self.labels[chosen], votes, targets, weights, given)
 
 
 def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:

@@ -5,6 +5,7 @@ import math
 import platform
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -59,8 +60,9 @@ class Training:
         selection: AnyData | None,
         device: torch.device,
         initial: str = "",
+        relabel: Callable[[Any], Any] | None = None,
     ) -> None:
-        """initial: weights to start from instead of the experiment's."""
+        """initial: weights to start from instead of the experiment's. relabel: changes each batch before its step."""
         if selection is not None and training.expressions != selection.expressions:
             raise DatasetError(
                 f"training and selection split have different classes: "
@@ -71,7 +73,7 @@ class Training:
                 f"{training.name} {training.split}: expected at least one batch of "
                 f"{experiment.schedule.batch_size} faces, found {len(training)}"
             )
-        self.experiment, self.device = experiment, device
+        self.experiment, self.device, self.relabel = experiment, device, relabel
         self.expressions, self.training_images = training.expressions, len(training)
         data = experiment.data
         self.preprocessing = Preprocessing(data.size_px, data.channels, data.margin, data.mean, data.deviation)
@@ -132,6 +134,8 @@ class Training:
         rate = learning_rate(self.experiment.schedule, position, steps_per_epoch, losses)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        if self.relabel:
+            batch = self.relabel(batch)
         torch.manual_seed(derive_seed(self.experiment.seed, "network", self.epoch, step))
         self.optimizer.zero_grad()
         with self._precision():
@@ -208,6 +212,7 @@ def train(
     resume: bool = False,
     device: str | None = None,
     initial: str = "",
+    relabel: Callable[[Any], Any] | None = None,
 ) -> TrainingResult:
     """Train an experiment; checkpoints, log and curves go into the folder `out`.
 
@@ -216,10 +221,11 @@ def train(
     on one machine. Without it, a folder that already holds a training is refused.
     device: a torch device; by default the GPU where there is one.
     initial: weights to start from instead of the experiment's.
+    relabel: changes each batch before its step.
     """
     keep_freed_memory()
     torch.backends.cudnn.deterministic = True
-    state = Training(experiment, training, selection, find_device(device), initial)
+    state = Training(experiment, training, selection, find_device(device), initial, relabel)
     last = out / LAST
     if resume and last.exists():
         state.resume(load_checkpoint(last), str(last))

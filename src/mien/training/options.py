@@ -206,8 +206,8 @@ class JointOptions:
     """Weights a round begins with: those of the round before, or as round 0 began, from another seed (born-again
     networks, Furlanello et al., ICML 2018)."""
     networks: Count = 1
-    """Networks of round 0, from different seeds, whose mean answers and features side by side make the labels of
-    round 1."""
+    """Networks of each round but the last, from different seeds, whose mean answers and features side by side make the
+    labels of the next one."""
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Weight of a face that was labelled so, against 1 of the others, in the softmax loss (not in the centre loss)."""
     soft: bool = False
@@ -217,6 +217,9 @@ class JointOptions:
     temperature: Positive = 1.0
     """Soft labels are raised to the power of 1 / temperature; below 1 they become sharper (Berthelot et al., MixMatch,
     NeurIPS 2019)."""
+    view_share: Share = 0.0
+    """Share of a soft label that these networks answer anew in each step, to the augmented face itself (consistent
+    teaching, Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022)."""
     labelled_repeats: Count = 1
     """How often each labelled face stands in the enlarged set."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
@@ -242,8 +245,9 @@ class JointOptions:
 
     @model_validator(mode="after")
     def _check(self) -> "JointOptions":
-        if self.temperature != 1 and not self.soft:
-            raise ValueError("temperature does nothing without soft labels")
+        for name in ("temperature", "view_share"):
+            if getattr(self, name) != getattr(JointOptions, name) and not self.soft:
+                raise ValueError(f"{name} does nothing without soft labels")
         for labelling, names in LABELLING_OPTIONS.items():
             for name in names if labelling != self.labelling else ():
                 if getattr(self, name) != getattr(JointOptions, name):

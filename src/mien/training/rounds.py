@@ -15,9 +15,11 @@ from mien.datasets import Dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.preprocessing import Preprocessing
 from mien.training.config import Experiment
-from mien.training.loop import BEST, LAST, TrainingResult, train
-from mien.training.pseudo_labels import label_unlabelled, read_unlabelled
+from mien.training.loop import LAST, TrainingResult, train
+from mien.training.options import JointOptions
+from mien.training.pseudo_labels import PseudoLabels, Unlabelled, label_unlabelled, read_unlabelled
 from mien.training.randomness import derive_seed
+from mien.training.teachers import Teachers
 
 
 def train_rounds(
@@ -31,9 +33,10 @@ def train_rounds(
 ) -> TrainingResult:
     """Train an experiment with `joint` rounds; the result of the last round, whether or not it is better than others.
 
-    `out` gets a folder for each round, `round-0` for the training on labelled faces alone, and one for each further
-    network of it. Later ones also hold the labels that faces got (labels.npz), a summary (round.json) and a picture
-    of each class's new faces. Unlabelled faces with the pixels of labelled ones or of the selection split are left out.
+    `out` gets a folder for each round, `round-0` for the training on labelled faces alone, and for each further
+    network of a round. `round-1` and later ones also hold the labels that faces got (labels.npz), a summary
+    (round.json) and a picture of each class's new faces. Unlabelled faces with the pixels of labelled ones or of the
+    selection split are left out.
     """
     joint = experiment.joint
     assert joint is not None
@@ -48,41 +51,51 @@ def train_rounds(
     print(f"{len(labelled)} labelled faces, {len(found.indices)} unlabelled", file=sys.stderr, flush=True)
     if joint.labelling == "rank-order":
         require_neighbours(len(labelled) + len(found.indices), joint.neighbours)
-    alone = replace(experiment, joint=None)
-    before = []
-    for number in range(joint.networks):
-        folder = out / (f"round-0-network-{number + 1}" if number else "round-0")
-        member = replace(alone, seed=derive_seed(experiment.seed, "network", number)) if number else alone
-        result = train(member, labelled, selection, folder, resume and (folder / LAST).exists(), device)
-        before.append(folder / BEST)
-    for number in range(1, joint.rounds + 1):
+    member, training = replace(experiment, joint=None), labelled
+    before: list[Path] = []
+    for number in range(joint.rounds + 1):
         folder = out / f"round-{number}"
-        given = label_unlabelled(experiment, labelled, found, before, folder, resume, device)
-        new = np.flatnonzero(given.labels >= 0)
-        joined = Joined(
-            labelled,
-            unlabelled,
-            found.indices[new],
-            given.labels[new],
-            joint.weight,
-            None if given.distributions is None else given.distributions[new],
-            joint.labelled_repeats,
-        )
-        schedule = replace(
-            experiment.schedule,
-            epochs=joint.epochs,
-            learning_rate=joint.learning_rate,
-            warmup_epochs=min(experiment.schedule.warmup_epochs, joint.epochs / 4),
-            progressive_epochs=experiment.schedule.progressive_epochs * joint.epochs / experiment.schedule.epochs,
-        )
-        method = experiment.method
-        if joint.soft:
-            method = replace(method, options={"targets": "distribution", "label_smoothing": 0.0, **method.options})
-        tuning = replace(
-            experiment, schedule=schedule, method=method, seed=derive_seed(experiment.seed, "round", number)
-        )
-        initial = str(before[0]) if joint.start == "before" else ""
-        resumed = resume and (folder / LAST).exists()
-        result = train(tuning, joined, selection, folder, resumed, device, initial)
-        before = [folder / BEST]
+        relabel = None
+        if number:
+            given = label_unlabelled(experiment, labelled, found, before, folder, resume, device)
+            training = _enlarged(joint, labelled, unlabelled, found, given)
+            member = _tuning(experiment, joint, number)
+            if joint.view_share:
+                relabel = Teachers(before, joint.view_share, joint.temperature, device)
+        done = []
+        for network in range(joint.networks if number < joint.rounds else 1):
+            folder = out / (f"round-{number}-network-{network + 1}" if network else f"round-{number}")
+            seeded = replace(member, seed=derive_seed(member.seed, "network", network)) if network else member
+            initial = str(before[network]) if before and joint.start == "before" else ""
+            resumed = resume and (folder / LAST).exists()
+            result = train(seeded, training, selection, folder, resumed, device, initial, relabel)
+            done.append(result.best)
+        before = done
     return result
+
+
+def _enlarged(
+    joint: JointOptions, labelled: Dataset, unlabelled: Dataset, found: Unlabelled, given: PseudoLabels
+) -> Joined:
+    """The labelled faces and those of the others that were given labels."""
+    new = np.flatnonzero(given.labels >= 0)
+    distributions = None if given.distributions is None else given.distributions[new]
+    return Joined(
+        labelled, unlabelled, found.indices[new], given.labels[new], joint.weight, distributions, joint.labelled_repeats
+    )
+
+
+def _tuning(experiment: Experiment, joint: JointOptions, number: int) -> Experiment:
+    """How a network is trained in a round from 1 on."""
+    schedule = replace(
+        experiment.schedule,
+        epochs=joint.epochs,
+        learning_rate=joint.learning_rate,
+        warmup_epochs=min(experiment.schedule.warmup_epochs, joint.epochs / 4),
+        progressive_epochs=experiment.schedule.progressive_epochs * joint.epochs / experiment.schedule.epochs,
+    )
+    method = experiment.method
+    if joint.soft:
+        method = replace(method, options={"targets": "distribution", "label_smoothing": 0.0, **method.options})
+    seed = derive_seed(experiment.seed, "round", number)
+    return replace(experiment, schedule=schedule, method=method, seed=seed)
