@@ -218,8 +218,9 @@ class JointOptions:
     """Soft labels are raised to the power of 1 / temperature; below 1 they become sharper (Berthelot et al., MixMatch,
     NeurIPS 2019)."""
     view_share: Share = 0.0
-    """Share of a soft label that these networks answer anew in each step, to the augmented face itself (consistent
-    teaching, Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022)."""
+    """In the last round, share of a soft label that these networks answer anew in each step, to the augmented face
+    itself (consistent teaching, Beyer et al., "Knowledge distillation: A good teacher is patient and consistent",
+    CVPR 2022)."""
     labelled_repeats: Count = 1
     """How often each labelled face stands in the enlarged set."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"

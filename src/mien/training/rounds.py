@@ -60,7 +60,7 @@ def train_rounds(
             given = label_unlabelled(experiment, labelled, found, before, folder, resume, device)
             training = _enlarged(joint, labelled, unlabelled, found, given)
             member = _tuning(experiment, joint, number)
-            if joint.view_share:
+            if joint.view_share and number == joint.rounds:
                 relabel = Teachers(before, joint.view_share, joint.temperature, device)
         done = []
         for network in range(joint.networks if number < joint.rounds else 1):
