@@ -213,7 +213,7 @@ def test_several_first_networks_answer_together(school: Path, tmp_path: Path, mo
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
     wanted = experiment(
         soft=True, labelling="confidence", cap_share=0.0, neighbours=NEIGHBOURS, threshold=THRESHOLD,
-        rounds=2, confidence=0.0, epochs=1, start="anew", networks=2,
+        rounds=2, confidence=0.0, epochs=1, last_epochs=2, start="anew", networks=2,
     )  # fmt: skip
     taught_by = []
 
@@ -225,6 +225,8 @@ def test_several_first_networks_answer_together(school: Path, tmp_path: Path, mo
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     assert taught_by == [["round-0", "round-0-network-2"], ["round-1", "round-1-network-2"]]
     assert sorted(each.name for each in tmp_path.glob("round-2*")) == ["round-2"]
+    epochs = [load_checkpoint(tmp_path / f"round-{number}" / "last.safetensors").facts["epoch"] for number in (1, 2)]
+    assert epochs == [1, 2]
     first, second = (load_checkpoint(tmp_path / name / "last.safetensors").tensors for name in taught_by[1])
     assert any(not torch.equal(first[name], second[name]) for name in first)
     found = read_unlabelled(unlabelled, Preprocessing(32), {pixel_key(sample.image) for sample in labelled})

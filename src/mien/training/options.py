@@ -200,6 +200,8 @@ class JointOptions:
     """How often faces are labelled and the network is fine-tuned."""
     epochs: Count = 4
     """Epochs of each fine-tuning. Smaller inputs first take the same share of them as of the schedule's."""
+    last_epochs: Annotated[int, Field(ge=0)] = 0
+    """Epochs of the last round; 0 for as many as in the others."""
     learning_rate: Positive = 0.0003
     """The highest learning rate of a fine-tuning."""
     start: Literal["before", "anew"] = "before"

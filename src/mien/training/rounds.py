@@ -87,12 +87,13 @@ def _enlarged(
 
 def _tuning(experiment: Experiment, joint: JointOptions, number: int) -> Experiment:
     """How a network is trained in a round from 1 on."""
+    epochs = joint.last_epochs if joint.last_epochs and number == joint.rounds else joint.epochs
     schedule = replace(
         experiment.schedule,
-        epochs=joint.epochs,
+        epochs=epochs,
         learning_rate=joint.learning_rate,
-        warmup_epochs=min(experiment.schedule.warmup_epochs, joint.epochs / 4),
-        progressive_epochs=experiment.schedule.progressive_epochs * joint.epochs / experiment.schedule.epochs,
+        warmup_epochs=min(experiment.schedule.warmup_epochs, epochs / 4),
+        progressive_epochs=experiment.schedule.progressive_epochs * epochs / experiment.schedule.epochs,
     )
     method = experiment.method
     if joint.soft:
