@@ -35,8 +35,10 @@ class Teachers:
         assert batch.targets is not None
         assert batch.given is not None
         with torch.no_grad():
-            answers = [each.classify(each.forward_features(batch.images)).softmax(dim=1) for each in self.networks]
+            images = batch.images[batch.given].contiguous(memory_format=torch.channels_last)
+            answers = [each.classify(each.forward_features(images)).softmax(dim=1) for each in self.networks]
             powers = torch.stack(answers).mean(dim=0) ** (1 / self.temperature)
             answer = powers / powers.sum(dim=1, keepdim=True)
-            mixed = batch.targets + self.share * (answer - batch.targets)
-        return replace(batch, targets=torch.where(batch.given[:, None], mixed, batch.targets))
+            targets = batch.targets.clone()
+            targets[batch.given] = torch.lerp(batch.targets[batch.given], answer, self.share)
+        return replace(batch, targets=targets)
