@@ -1,6 +1,6 @@
 """Speed of training and of prediction, side by side in one run; the last line of stdout is JSON.
 
-    python benchmarks/speed.py [--steps 12] [--threads 2]
+    python benchmarks/speed.py [--steps 12] [--threads 2] [--out FILE]
 
 Machines differ and are noisy: only ratios within one run mean something. Training is measured on drawn faces
 (which need no data), interleaved between networks; prediction on the example photographs with one thread.
@@ -8,6 +8,7 @@ Machines differ and are noisy: only ratios within one run mean something. Traini
 
 import argparse
 import functools
+import io
 import json
 import statistics
 import sys
@@ -20,6 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from mien import Recognizer
 from mien.datasets import Dataset, Sample
@@ -143,44 +145,64 @@ def measure_training(steps: int, threads: int) -> dict[str, Any]:
     return {"threads": threads, "batch_size": 128, "size_px": 48, "networks": found}
 
 
-def median_ms(function: Callable[[], Any], repeats: int) -> float:
-    function()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return round(statistics.median(times) * 1e3, 3)
+def vga_portrait() -> bytes:
+    """One face in a JPEG of 640x480."""
+    portrait = Image.open(EXAMPLES / "eileen-collins.jpg").convert("RGB").resize((480, 480))
+    stream = io.BytesIO()
+    Image.fromarray(np.pad(np.asarray(portrait), ((0, 0), (80, 80), (0, 0)), mode="edge")).save(stream, "JPEG")
+    return stream.getvalue()
 
 
 def measure_prediction(repeats: int) -> dict[str, Any]:
+    """Medians over rounds in which each part runs once, on one thread."""
     cv2.setNumThreads(1)
     recognizer = Recognizer(threads=1)
-    image = read_image(EXAMPLES / "two-people.jpg")
-    detector = HaarDetector()
-    box = detector.detect(image)[0].box_xyxy
+    encoded = vga_portrait()
+    image = read_image(encoded)
+    detections, faces = recognizer.find_faces(image)
+    (found,) = detections
+    haar = HaarDetector()
     preprocessing = recognizer.scorer.card.preprocessing
-    face = crop_face(image, box, preprocessing)[None]
-    batch = np.repeat(face, 32, axis=0)
-    found = {
-        "image": f"{image.shape[1]}x{image.shape[0]}, 2 faces",
-        "detect_ms": median_ms(lambda: detector.detect(image), repeats),
-        "crop_ms": median_ms(lambda: crop_face(image, box, preprocessing), 10 * repeats),
-        "classify_ms": median_ms(lambda: recognizer.score_faces(face), 10 * repeats),
-        "classify_ms_a_face_in_32": round(median_ms(lambda: recognizer.score_faces(batch), repeats) / 32, 3),
-        "recognize_ms": median_ms(lambda: recognizer.recognize(image), repeats),
+    box = found.upright_box_xyxy or found.box_xyxy
+    batch = np.repeat(faces, 32, axis=0)
+    parts: dict[str, Callable[[], Any]] = {
+        "decode": lambda: read_image(encoded),
+        "detect": lambda: recognizer.detector.detect(image),
+        "detect_haar": lambda: haar.detect(image),
+        "crop": lambda: crop_face(image, box, preprocessing, found.roll_degrees),
+        "classify": lambda: recognizer.score_faces(faces),
+        "classify_32": lambda: recognizer.score_faces(batch),
+        "whole": lambda: recognizer.recognize(encoded),
     }
-    print(f"prediction, 1 thread: {found}", file=sys.stderr)
-    return found
+    times: dict[str, list[float]] = {name: [] for name in parts}
+    for round_ in range(repeats + 3):
+        for name, part in parts.items():
+            started = time.perf_counter()
+            part()
+            if round_ >= 3:
+                times[name].append(time.perf_counter() - started)
+    median = {name: statistics.median(each) * 1e3 for name, each in times.items()}
+    values = {
+        "image": "640x480, one face",
+        **{f"{name}_ms": round(value, 3) for name, value in median.items()},
+        "haar_relative_to_detect": round(median["detect_haar"] / median["detect"], 2),
+        "whole_relative_to_decode_and_classify": round(median["whole"] / (median["decode"] + median["classify"]), 2),
+    }
+    print(f"prediction, 1 thread: {values}", file=sys.stderr)
+    return values
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Speed of training and prediction.")
     arguments.add_argument("--steps", type=int, default=12, help="training steps measured for each network")
+    arguments.add_argument("--out", type=Path, help="also write the JSON here")
     arguments.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of training")
     wanted = arguments.parse_args()
-    prediction = measure_prediction(20)
-    print(json.dumps({"prediction": prediction, "training": measure_training(wanted.steps, wanted.threads)}))
+    prediction = measure_prediction(40)
+    values = {"prediction": prediction, "training": measure_training(wanted.steps, wanted.threads)}
+    if wanted.out:
+        wanted.out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(values))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Frames a second of a video, what each stage of a frame costs, and how true boxes are where faces are looked for less.
 
-    python benchmarks/video.py [--seconds 8] [--detector haar] [--out FILE]
+    python benchmarks/video.py [--seconds 8] [--detector face-finder] [--out FILE]
 
 A generated clip at 640x480 with one face that moves; everything on one core. True boxes are the mean of what the
 detector finds on the portrait, moved as the portrait is. The last line of stdout is JSON.
@@ -108,7 +108,7 @@ def overlaps(clip: Path, seconds: float, recognizer: Recognizer) -> dict[str, di
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--detector", default="haar")
+    parser.add_argument("--detector", default="face-finder")
     parser.add_argument("--out", type=Path)
     wanted = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # decoders and x264 start threads of their own

@@ -141,7 +141,9 @@ def test_errors_are_one_line(tmp_path: Path, examples: Path) -> None:
     assert "unknown model 'resnet'; packaged are fer-mobilenet, fer-mobilenet-int8, " in one_line_error(
         "predict", photo, "--model", "resnet"
     )
-    assert "unknown detector 'x'; known: haar, whole-image" in one_line_error("predict", photo, "--detector", "x")
+    assert "unknown detector 'x'; known: face-finder, haar, whole-image" in one_line_error(
+        "predict", photo, "--detector", "x"
+    )
     wanted = ("evaluate", "--root", tmp_path, "--split", "training", "--dataset")
     assert "unknown data set 'fer'; known: ckplus, ckplus-neutral, faces, fer2013" in one_line_error(*wanted, "fer")
     assert "expected fer2013.csv" in one_line_error(*wanted, "fer2013")
@@ -229,6 +231,8 @@ def test_models_and_version() -> None:
     listed = run("models").stdout
     assert "rlr-cnet  1,030,761 parameters" in listed
     assert "public_test accuracy: 0." in listed
+    assert "face-finder  finds faces; " in listed
+    assert "faces-dev average precision: 0." in listed
 
 
 def test_a_reader_that_leaves_early_is_no_error(examples: Path) -> None:

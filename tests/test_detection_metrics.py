@@ -15,15 +15,14 @@ def test_each_true_face_is_found_once_the_surest_first() -> None:
     found = matched([[0, 0, 40, 38], [0, 0, 40, 40], [300, 0, 340, 40]], [0.6, 0.9, 0.7])
     assert found.scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
     assert found.right.tolist() == [True, False, False]  # the third finds the first face again
-    assert found.truth.tolist() == [0, -1, -1]
 
 
 def test_faces_that_do_not_count_are_neither_missed_nor_wrong() -> None:
     small_and_alone = [400.0, 0.0, 410.0, 10.0]
     found = matched([[200, 0, 210, 10], small_and_alone, [0, 0, 40, 40]], [0.9, 0.8, 0.7])
     assert found.scores.tolist() == pytest.approx([0.7])
-    assert recall([found], 0.5) == 0.5
-    assert recall([found], 0.75) == 0
+    assert recall([found]) == 0.5
+    assert recall([matched([], [])]) == 0
 
 
 def test_too_little_overlap_is_no_hit() -> None:
@@ -37,11 +36,10 @@ def test_average_precision_by_hand() -> None:
     found = Matches(
         np.array([0.9, 0.8, 0.7, 0.6, 0.5], np.float32),
         np.array([True, False, True, True, False]),
-        np.zeros(5, np.intp),
         np.ones(4, np.bool_),
     )
     assert average_precision([found]) == pytest.approx((1 + 0.75 + 0.75) / 4)
-    nothing = Matches(found.scores[:0], found.right[:0], found.truth[:0], found.counted)
+    nothing = Matches(found.scores[:0], found.right[:0], found.counted)
     assert average_precision([nothing]) == 0
     assert average_precision([found, nothing]) == pytest.approx((1 + 0.75 + 0.75) / 8)
 

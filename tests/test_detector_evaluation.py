@@ -10,6 +10,7 @@ from mien.cli import app
 from mien.datasets.photographs import Photograph, Photographs, read_photographs
 from mien.detection import Detection
 from mien.detector_evaluation import evaluate_detectors, landmark_error
+from mien.errors import DatasetError
 from mien.preprocessing import ImageArray
 
 pytest.importorskip("pyarrow")
@@ -43,14 +44,25 @@ def test_measures_by_hand(tmp_path: Path) -> None:
     report = evaluate_detectors({"known": (Known(grey), Known(grey))}, people, empty, portraits)
     found = report.values["detectors"]["known"]
     assert found["average_precision_all"] == found["average_precision_masked"] == 1
-    assert found["average_precision_bare"] == 0
+    assert found["average_precision_bare"] is None
     assert found["recall_32_to_48_px"] == 1
-    assert found["recall_from_96_px"] == 0
+    assert found["recall_from_96_px"] is None
     assert found["false_hits_without_people"] == hits > 0
     assert found["landmark_error"] == found["landmark_error_median"] == pytest.approx(0.1, abs=1e-4)
     assert found["portraits_with_landmarks"] == 1
     assert found["latency_ms"] > 0
     assert "| average precision masked | 1.000 |" in report.to_markdown()
+
+
+def test_nothing_to_measure_on(tmp_path: Path) -> None:
+    write_files(tmp_path)
+    people, empty = (read_photographs(tmp_path, split) for split in ("faces-dev", "no-people-held-out"))
+    nobody = Photographs("lfw-held-out", [])
+    detectors = {"known": (Known({}), Known({}))}
+    with pytest.raises(DatasetError, match="expected pictures in the split lfw-held-out, found none"):
+        evaluate_detectors(detectors, people, empty, nobody)
+    with pytest.raises(DatasetError, match="expected a face with landmarks in each portrait, found none"):
+        evaluate_detectors(detectors, people, empty, people)
 
 
 def test_landmarks_of_the_main_face() -> None:
@@ -68,12 +80,15 @@ def test_landmarks_of_the_main_face() -> None:
     assert landmark_error([], truth) is None
 
 
-def test_haar_from_the_command_line(tmp_path: Path) -> None:
+def test_detectors_from_the_command_line(tmp_path: Path) -> None:
     write_files(tmp_path, persons=20, empty=62)
     out = tmp_path / "r" / "report.json"
-    result = CliRunner().invoke(app, ["evaluate-detector", "--root", str(tmp_path), "--json", str(out)])
+    command = ["evaluate-detector", "--root", str(tmp_path), "--json", str(out)]
+    command += ["--detector", "haar", "--detector", "face-finder", "--longest-px", "96", "--longest-px", "128"]
+    result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
-    values = json.loads(out.read_text())["detectors"]["haar"]
-    assert values["average_precision_all"] == 0
-    assert values["landmark_error"] is None
-    assert "| false hits without people | 0.000 |" in result.output
+    values = json.loads(out.read_text())["detectors"]
+    assert list(values) == ["haar", "face-finder, 96 px", "face-finder, 128 px"]
+    assert values["haar"]["average_precision_all"] == 0
+    assert values["haar"]["landmark_error"] is None
+    assert "| false hits without people | 0.000 | 0.000 | 0.000 |" in result.output

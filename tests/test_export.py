@@ -122,7 +122,7 @@ def test_file_and_manifest_tell_the_same(exported: Path) -> None:
 def test_manifest_keeps_other_entries(tmp_path: Path) -> None:
     for name, classes in (("first", ("a", "b")), ("second", ("a", "c")), ("first", ("a", "d"))):
         card = ModelCard(name, classes, Preprocessing(), "drawn", 1, 2, {}, "none", "none")
-        manifest = read_manifest(tmp_path / "manifest.json", name)
+        manifest = read_manifest(tmp_path / "manifest.json")
         enter_into_manifest(manifest, tmp_path / f"{name}.onnx", name.encode(), card.to_dict())
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["default"] == "first"
@@ -135,7 +135,7 @@ def test_manifest_keeps_other_entries(tmp_path: Path) -> None:
 def test_another_manifest_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"name": "a web app"}')
     with pytest.raises(ModelError, match=r"manifest\.json: expected a manifest of mien, found another file"):
-        read_manifest(tmp_path / "manifest.json", "x")
+        read_manifest(tmp_path / "manifest.json")
 
 
 def test_a_difference_to_torch_leaves_no_file(

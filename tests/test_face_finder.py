@@ -10,6 +10,7 @@ from mien.face_finder import (
     Maps,
     decode,
     find_faces,
+    leaning_half_sides,
     roll_degrees,
     upright_box,
     without_repetitions,
@@ -44,12 +45,24 @@ def test_repetitions_go_the_surest_stays() -> None:
     scores = np.array([0.9, 0.8, 0.7, 0.6], np.float32)  # the first two share 90 of 110, the first and third 20 of 180
     kept = without_repetitions(Candidates(boxes, scores, np.zeros((4, 5, 2), np.float32)), 0.4)
     assert kept.scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
+    landmarks = np.zeros((4, 5, 2), np.float32)
+    landmarks[:, 2] = [[1, 0], [2, 0], [50, 0], [5, 7]]
+    mean = without_repetitions(Candidates(boxes, scores, landmarks), 0.4).landmarks_xy[:, 2]
+    np.testing.assert_allclose(mean, [[(0.9 * 1 + 0.8 * 2) / 1.7, 0], [50, 0], [5, 7]], rtol=1e-6)
     nothing = Candidates(boxes[:0], scores[:0], np.zeros((0, 5, 2), np.float32))
     assert len(without_repetitions(nothing, 0.4).scores) == 0
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "seen"), [(480, 640, (192, 256)), (90, 70, (96, 64)), (1, 1, (32, 32)), (3000, 30, (256, 32))]
+    ("height", "width", "seen"),
+    [
+        (480, 640, (192, 256)),
+        (90, 70, (256, 192)),
+        (40, 40, (160, 160)),
+        (1, 1, (32, 32)),
+        (3000, 30, (3008, 32)),
+        (2400, 120, (1920, 96)),
+    ],
 )
 def test_boxes_are_in_pixels_of_the_picture(height: int, width: int, seen: tuple[int, int]) -> None:
     """A network that finds a face in its first cell, whatever the picture."""
@@ -79,6 +92,7 @@ def test_an_upright_box_comes_back(degrees: float) -> None:
     cosine, sine = math.cos(math.radians(degrees)) ** 2, math.sin(math.radians(degrees)) ** 2
     wide = math.sqrt(half_width**2 * cosine + half_height**2 * sine)
     high = math.sqrt(half_width**2 * sine + half_height**2 * cosine)
+    assert leaning_half_sides(half_width, half_height, degrees) == pytest.approx((wide, high))
     leaning = np.array([100 - wide, 200 - high, 100 + wide, 200 + high], np.float32)
     expected = (100 - half_width, 200 - half_height, 100 + half_width, 200 + half_height)
     assert upright_box(leaning, degrees) == pytest.approx(expected, abs=1e-3)

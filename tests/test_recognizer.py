@@ -97,7 +97,10 @@ def test_scores_of_a_batch_are_those_of_each_face(for_crops: Recognizer) -> None
 def test_recognition_is_detection_crop_and_scores(recognizer: Recognizer, examples: Path) -> None:
     image = read_image(examples / "grace-hopper.jpg")
     (face,) = recognizer.recognize(image)
-    crop = crop_face(image, face.box_xyxy, recognizer.scorer.card.preprocessing)
+    (found,) = recognizer.detector.detect(image)
+    assert face.box_xyxy == found.box_xyxy
+    assert found.upright_box_xyxy
+    crop = crop_face(image, found.upright_box_xyxy, recognizer.scorer.card.preprocessing, found.roll_degrees)
     scores = recognizer.score_faces(crop[None])[0]
     assert list(face.scores.values()) == pytest.approx(scores.tolist(), abs=1e-6)
 
@@ -166,8 +169,9 @@ def test_face_is_checked_and_immutable() -> None:
         ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 0.9}),
         ((0.0, 1.0, 2.0, 3.0), 0.5, {}),
         ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, ((0.0, 0.0),) * 4),
+        ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, ((0.0, float("nan")),) * 5),
     ):
-        with pytest.raises(ValueError, match=r"box_xyxy|detection_score|scores|landmarks_xy needs 5 pairs"):
+        with pytest.raises(ValueError, match=r"box_xyxy|detection_score|scores|landmarks_xy needs 5 pairs of finite"):
             Face(*wrong)
 
 
@@ -194,17 +198,17 @@ assert len(faces) == 2, faces
     )
 
 
-def test_crops_need_no_opencv(examples: Path) -> None:
+def test_opencv_is_for_haar_alone(examples: Path) -> None:
     run_without(
         "torch pandas pyarrow cv2",
         f"""
 import mien
 from mien.errors import MissingExtraError
-assert mien.Recognizer(detector="whole-image").recognize({str(examples / "grace-hopper.jpg")!r})
+assert mien.Recognizer().recognize({str(examples / "grace-hopper.jpg")!r})
 try:
-    mien.Recognizer()
+    mien.Recognizer(detector="haar")
 except MissingExtraError as error:
-    assert "whole-image" in str(error)
+    assert "pip install 'mien[haar]'" in str(error)
 else:
     raise AssertionError("the haar detector worked without OpenCV")
 """,

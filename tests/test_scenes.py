@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from mien.datasets.photographs import Photograph
+from mien.errors import DatasetError
 from mien.training import scenes
 from mien.training.degradation import jpeg
 from mien.training.occluders import occlude
@@ -195,3 +196,13 @@ def test_jpeg_is_pillows_for_a_grey_picture() -> None:
     found = restored.round().clip(0, 255)
     assert np.abs(found - expected).mean() < 0.1
     assert np.abs(grey - expected).mean() > 1
+
+
+def test_pictures_that_cannot_be_learned_from() -> None:
+    known = photograph()
+    with pytest.raises(
+        DatasetError, match="expected 250x250 pixels and landmarks to learn faces from, found 250x250 and"
+    ):
+        Pictures([replace(known, landmarks_xy=None)], torch.device("cpu"))
+    with pytest.raises(DatasetError, match="to learn faces from, found 30x40 and landmarks"):
+        Pictures([replace(known, encoded=encoded(np.zeros((40, 30, 3), np.uint8)).encoded)], torch.device("cpu"))

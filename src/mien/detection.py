@@ -2,19 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ModelError
-from mien.face_finder import LONGEST_PX, OVERLAP, Maps, find_faces, roll_degrees, upright_box
-from mien.preprocessing import ImageArray
+from mien.face_finder import (
+    LARGEST_PX,
+    LONGEST_PX,
+    MULTIPLE_PX,
+    OVERLAP,
+    SURE,
+    Maps,
+    find_faces,
+    roll_degrees,
+    upright_box,
+)
+from mien.preprocessing import ImageArray, require_rgb
 from mien.session import open_session
 from mien.weights import read_model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detection:
     """One face found."""
 
@@ -52,22 +63,27 @@ class FaceFinder:
     """Faces in any common pose, with landmarks, by a small network of mien's own (models/face_finder.py).
 
     model: the name of a packaged detector, or the path of an ONNX file from `mien export`.
-    longest_px: larger pictures are shrunk until their longer side has so many pixels; small faces need more.
+    longest_px: pictures are shrunk, or enlarged up to four times, until their longer side has about so many pixels
+        (32 to 4096); small faces need more.
     smallest_score: faces that the network is less sure of are left out.
+    Raises ModelError when the model is unknown, damaged, or no face detector.
     """
 
     def __init__(
-        self, model: str = "face-finder", longest_px: int = LONGEST_PX, smallest_score: float = 0.5, threads: int = 1
+        self, model: str = "face-finder", longest_px: int = LONGEST_PX, smallest_score: float = SURE, threads: int = 1
     ) -> None:
-        if longest_px < 1:
-            raise ValueError(f"longest_px must be at least 1, not {longest_px}")
+        if not MULTIPLE_PX <= longest_px <= LARGEST_PX:
+            raise ValueError(f"longest_px must lie in {MULTIPLE_PX} to {LARGEST_PX}, not {longest_px}")
         if not 0 < smallest_score < 1:
             raise ValueError(f"smallest_score must lie between 0 and 1, not {smallest_score}")
         self.longest_px, self.smallest_score = longest_px, smallest_score
-        self._session, _ = open_session(read_model(model), model, threads)
+        self._session, _ = open_session(read_model(model, "detectors"), model, threads)
+        if [each.name for each in self._session.get_inputs()] != ["image"]:
+            raise ModelError(f"{model}: expected a face detector, found another network")
 
     def detect(self, image: ImageArray) -> list[Detection]:
-        """Faces in an RGB image uint8 (H, W, 3), the surest first."""
+        """Faces in an RGB image uint8 (H, W, 3), the surest first; ValueError for other arrays."""
+        require_rgb(image)
         found = find_faces(image, self._maps, self.longest_px, self.smallest_score, OVERLAP)
         detections = []
         for box, score, landmarks in zip(found.boxes_xyxy, found.scores, found.landmarks_xy, strict=True):
@@ -86,14 +102,21 @@ def _haar() -> FaceDetector:
     return HaarDetector()
 
 
-DETECTORS: dict[str, Callable[[], FaceDetector]] = {
-    "haar": _haar,
-    "whole-image": WholeImage,
-}
+DEFAULT_DETECTOR = "face-finder"
+OTHERS: dict[str, Callable[[], FaceDetector]] = {"haar": _haar, "whole-image": WholeImage}
+"""The detectors that are no `FaceFinder`."""
 
 
-def make_detector(name: str) -> FaceDetector:
-    """A detector by name; an unknown name raises ModelError."""
-    if name not in DETECTORS:
-        raise ModelError(f"unknown detector {name!r}; known: {', '.join(sorted(DETECTORS))}")
-    return DETECTORS[name]()
+def make_detector(name: str, longest_px: int | None = None) -> FaceDetector:
+    """A detector by name, or a `FaceFinder` from the path of an ONNX file; ModelError where there is none such.
+
+    longest_px: of a `FaceFinder`, where it is not its default; ModelError for other detectors.
+    """
+    if name == DEFAULT_DETECTOR or Path(name).is_file():
+        return FaceFinder(name, LONGEST_PX if longest_px is None else longest_px)
+    if name not in OTHERS:
+        known = ", ".join(sorted([DEFAULT_DETECTOR, *OTHERS]))
+        raise ModelError(f"unknown detector {name!r}; known: {known}, or give the path of an ONNX file")
+    if longest_px is not None:
+        raise ModelError(f"longest_px is for the detector {DEFAULT_DETECTOR!r} alone, found {name!r}")
+    return OTHERS[name]()

@@ -1,4 +1,4 @@
-"""How good found faces are: average precision, recall, landmark error. NumPy.
+"""How good found faces are: average precision and recall. NumPy.
 
 A found face is right when it overlaps a true one by half (intersection over union), each true one once, the surest
 first. True faces that do not count are neither missed nor wrong when found, and so are found faces without a true one
@@ -26,8 +26,6 @@ class Matches:
     """(N,) of the found faces that are right or wrong; others are left out."""
     right: NDArray[np.bool_]
     """(N,)."""
-    truth: NDArray[np.intp]
-    """(N,) index of the true face; -1 where there is none."""
     counted: NDArray[np.bool_]
     """(M,) whether each true face counts."""
 
@@ -41,7 +39,7 @@ def match(
 ) -> Matches:
     """Match found boxes (N, 4) with scores (N,) to true ones (M, 4), of which `counted` (M,) are measured."""
     taken = np.zeros(len(truth), np.bool_)
-    kept: list[tuple[float, bool, int]] = []
+    kept: list[tuple[float, bool]] = []
     for index in np.argsort(-scores, kind="stable"):
         shared = np.where(taken, 0, overlaps(boxes[index], truth)) if len(truth) else np.zeros(0)
         # Faces that count come first, so that a doubtful one beside them does not take the hit.
@@ -50,15 +48,14 @@ def match(
             if best >= 0 and candidates[best] >= OVERLAP:
                 taken[best] = True
                 if counted[best]:
-                    kept.append((float(scores[index]), True, best))
+                    kept.append((float(scores[index]), True))
                 break
         else:
             if size_px(boxes[index]) >= smallest_px:
-                kept.append((float(scores[index]), False, -1))
+                kept.append((float(scores[index]), False))
     return Matches(
-        np.array([score for score, _, _ in kept], np.float32),
-        np.array([right for _, right, _ in kept], np.bool_),
-        np.array([place for _, _, place in kept], np.intp),
+        np.array([score for score, _ in kept], np.float32),
+        np.array([right for _, right in kept], np.bool_),
         counted,
     )
 
@@ -79,7 +76,7 @@ def average_precision(pictures: Sequence[Matches]) -> float:
     return float(best[right].sum() / max(1, faces))
 
 
-def recall(pictures: Sequence[Matches], smallest_score: float) -> float:
-    """The share of the true faces that are found with at least this score."""
-    found = sum(int((each.right & (each.scores >= smallest_score)).sum()) for each in pictures)
+def recall(pictures: Sequence[Matches]) -> float:
+    """The share of the true faces that are found."""
+    found = sum(int(each.right.sum()) for each in pictures)
     return found / max(1, sum(int(each.counted.sum()) for each in pictures))

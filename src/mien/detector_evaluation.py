@@ -16,6 +16,7 @@ from PIL import Image
 from mien.datasets.photographs import Photograph, Photographs
 from mien.detection import Detection, FaceDetector
 from mien.detection_metrics import OVERLAP, SMALLEST_PX, Matches, average_precision, match, recall, size_px
+from mien.errors import DatasetError
 from mien.face_finder import FloatArray
 from mien.preprocessing import ImageArray
 from mien.results import intersection_over_union
@@ -66,13 +67,19 @@ def evaluate_detectors(
     """Measure detectors, by name as they are used and as unsure as they can be, side by side.
 
     people: photographs with faces (faces-dev). empty: without. portraits: with landmarks (LFW, held out).
-    advance: called after each picture of each detector.
+    advance: called after each picture of each detector. Raises DatasetError where one of them is empty.
     """
+    for photographs in (people, empty, portraits):
+        if not len(photographs):
+            raise DatasetError(f"photographs: expected pictures in the split {photographs.split}, found none")
+    for photograph in portraits:
+        if not len(photograph.boxes_xyxy) or photograph.landmarks_xy is None:
+            raise DatasetError(f"{photograph.source}: expected a face with landmarks in each portrait, found none")
     protocol = (
         f"{people.split}: {len(people)} photographs; a face is found at an intersection over union of {OVERLAP}, and "
         f"counts from {SMALLEST_PX:.0f} px (square root of the area) on. {len(empty)} photographs without people. "
         f"Landmarks of the main faces of {len(portraits)} portraits, in distances between the eyes. Latency: median at "
-        f"{LATENCY_SIZE[0]}x{LATENCY_SIZE[1]}, detectors in turn."
+        f"{LATENCY_SIZE[0]}x{LATENCY_SIZE[1]} on one thread, detectors in turn."
     )
     latencies = measure_latency({name: pair[0] for name, pair in detectors.items()}, people[0].read())
     values = {}
@@ -84,11 +91,12 @@ def evaluate_detectors(
             certain.append(boxes_and_scores(usual.detect(image)))
             advance()
         precisions = {
-            f"average_precision_{kind}": average_precision(match_all(matches, people, kind)) for kind in KINDS
+            f"average_precision_{kind}": _of_faces(average_precision, match_all(matches, people, kind))
+            for kind in KINDS
         }
         recalls = {
-            f"recall_{low}_to_{high}_px" if high < SIZES_PX[-1] else f"recall_from_{low}_px": recall(
-                match_all(certain, people, "all", low, high), 0.0
+            f"recall_{low}_to_{high}_px" if high < SIZES_PX[-1] else f"recall_from_{low}_px": _of_faces(
+                recall, match_all(certain, people, "all", low, high)
             )
             for low, high in pairwise(SIZES_PX)
         }
@@ -111,6 +119,11 @@ def evaluate_detectors(
             "latency_ms": latencies[name],
         }
     return DetectorReport({"protocol": protocol, "detectors": values})
+
+
+def _of_faces(measure: Callable[[Sequence[Matches]], float], matches: Sequence[Matches]) -> float | None:
+    """A measure, where any face counts."""
+    return measure(matches) if any(each.counted.any() for each in matches) else None
 
 
 def boxes_and_scores(detections: Sequence[Detection]) -> tuple[FloatArray, FloatArray]:
@@ -150,7 +163,7 @@ def landmark_error(detections: Sequence[Detection], photograph: Photograph) -> f
 
     That is the largest one. None where no detection overlaps it by half, or has landmarks.
     """
-    main = np.argmax((photograph.boxes_xyxy[:, 2:] - photograph.boxes_xyxy[:, :2]).prod(axis=1))
+    main = photograph.main
     box = photograph.boxes_xyxy[main]
     nearest = max(detections, key=lambda found: intersection_over_union(found.box_xyxy, box.tolist()), default=None)
     if nearest is None or nearest.landmarks_xy is None or photograph.landmarks_xy is None:

@@ -70,7 +70,7 @@ def export_checkpoint(
     card = make_card(checkpoint, network, name, licence, measured)
     if name is None and precision != "fp32":
         card = replace(card, name=f"{card.name}-{precision}")
-    manifest = read_manifest(out.parent / "manifest.json", card.name)
+    manifest = read_manifest(out.parent / "manifest.json")
     encoded = to_onnx(network, card)
     if precision == "fp16":
         encoded = to_half_weights(encoded)
@@ -190,13 +190,13 @@ def drawn_faces(preprocessing: Preprocessing, count: int = 64) -> ImageArray:
     return fine[:, : preprocessing.size_px, : preprocessing.size_px].astype(np.uint8)
 
 
-def read_manifest(file: Path, default: str) -> dict[str, Any]:
-    """A manifest, or an empty one whose default network is `default`; ModelError for another JSON file."""
+def read_manifest(file: Path) -> dict[str, Any]:
+    """A manifest, or an empty one; ModelError for another JSON file."""
     if not file.exists():
-        return {"default": default, "models": {}}
+        return {"models": {}}
     try:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        manifest["default"], manifest["models"].items()
+        manifest["models"].items()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{file}: expected a manifest of mien, found another file") from error
     return manifest
@@ -207,8 +207,10 @@ def enter_into_manifest(
 ) -> None:
     """Add or replace a network's entry in a manifest, and write it beside the ONNX file, atomically.
 
-    kind: `models`, or `detectors`.
+    kind: `models`, of which the first one becomes the default, or `detectors`.
     """
+    if kind == "models":
+        manifest.setdefault("default", entry["name"])
     manifest.setdefault(kind, {})[entry["name"]] = {
         "file": onnx_file.name,
         "sha256": hashlib.sha256(encoded).hexdigest(),

@@ -69,7 +69,7 @@ def export_detector(file: Path, out: Path, name: str | None, licence: str) -> fl
         "licence": licence,
         "paper": FaceFinder.paper,
     }
-    manifest = read_manifest(out.parent / "manifest.json", name)
+    manifest = read_manifest(out.parent / "manifest.json")
     module = _FromPixels(network, preprocessing)
     example = torch.zeros(1, 96, 128, 3, dtype=torch.uint8)
     height, width = torch.export.Dim("rows", min=1, max=256), torch.export.Dim("columns", min=1, max=256)

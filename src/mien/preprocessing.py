@@ -62,6 +62,7 @@ class Preprocessing:
 
 def whole_image_face(image: ImageArray, preprocessing: Preprocessing) -> ImageArray:
     """The whole of an image (H, W, 1 or 3) as a face crop uint8 (S, S, C); it is stretched to the square."""
+    _require_image(image)
     face = _with_channels(image, preprocessing.channels)
     height, width = face.shape[:2]
     if (height, width) == (preprocessing.size_px, preprocessing.size_px):
@@ -85,20 +86,21 @@ def crop_face(
     on both sides. It is sampled at sub-pixel places (nothing is rounded, so crops do not drift), and
     where it reaches over the edge of the image, the edge's pixels are repeated.
     """
+    _require_image(image)
     x0, y0, x1, y1 = (float(value) for value in box_xyxy)
     if not (x1 > x0 and y1 > y0):
         raise ValueError(f"a face box needs x0 < x1 and y0 < y1, not {tuple(box_xyxy)}")
     side = max(x1 - x0, y1 - y0) * (1 + 2 * preprocessing.margin)
     centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2
-    face = _with_channels(image, preprocessing.channels)
+    size_px, channels = preprocessing.size_px, preprocessing.channels
     if roll_degrees == 0:
-        return _cut_square(face, centre_x, centre_y, side, preprocessing.size_px)
+        return _cut_square(image, centre_x, centre_y, side, size_px, channels)
     # A square that holds the crop at any angle is cut first, turned, and its middle kept.
-    wide_px = 2 * math.ceil(preprocessing.size_px * math.sqrt(0.5)) + preprocessing.size_px % 2
-    wide = _cut_square(face, centre_x, centre_y, side * wide_px / preprocessing.size_px, wide_px)
+    wide_px = 2 * math.ceil(size_px * math.sqrt(0.5)) + size_px % 2
+    wide = _cut_square(image, centre_x, centre_y, side * wide_px / size_px, wide_px, channels)
     turned = picture_of(wide).rotate(roll_degrees, Image.Resampling.BICUBIC)
-    offset = (wide_px - preprocessing.size_px) // 2
-    middle = slice(offset, offset + preprocessing.size_px)
+    offset = (wide_px - size_px) // 2
+    middle = slice(offset, offset + size_px)
     return pixels_of(turned)[middle, middle]
 
 
@@ -116,15 +118,26 @@ def to_network_input(faces: ImageArray, preprocessing: Preprocessing) -> NDArray
     return inputs
 
 
-def _with_channels(image: ImageArray, channels: int) -> ImageArray:
+def require_rgb(image: ImageArray) -> None:
+    """Raise ValueError unless an array is an RGB picture uint8 (H, W, 3) with pixels."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f"image: expected RGB uint8 (H, W, 3), received {image.dtype} {image.shape}")
+
+
+def _require_image(image: ImageArray) -> None:
     if image.ndim != 3 or image.shape[2] not in (1, 3) or image.dtype != np.uint8:
         raise ValueError(f"image: expected uint8 (H, W, 3) or (H, W, 1), received {image.dtype} {image.shape}")
+
+
+def _with_channels(image: ImageArray, channels: int) -> ImageArray:
     if image.shape[2] == channels:
         return image
     return pixels_of(picture_of(image).convert("L" if channels == 1 else "RGB"))
 
 
-def _cut_square(image: ImageArray, centre_x: float, centre_y: float, side: float, size_px: int) -> ImageArray:
+def _cut_square(
+    image: ImageArray, centre_x: float, centre_y: float, side: float, size_px: int, channels: int
+) -> ImageArray:
     height, width = image.shape[:2]
     left, top = centre_x - side / 2, centre_y - side / 2
     # Only the part of the image that the square touches is padded, so that a large photograph costs little.
@@ -133,7 +146,7 @@ def _cut_square(image: ImageArray, centre_x: float, centre_y: float, side: float
     step = max(1, math.ceil(side / LARGEST_WINDOW_PX))
     columns = np.clip(np.arange(x0, x1, step), 0, width - 1)
     rows = np.clip(np.arange(y0, y1, step), 0, height - 1)
-    window = image[rows[:, None], columns[None, :]]
+    window = _with_channels(image[rows[:, None], columns[None, :]], channels)
     x, y = (left - x0) / step, (top - y0) / step
     return _resize(window, (x, y, x + side / step, y + side / step), size_px)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detection import Detection, FaceDetector, make_detector
+from mien.detection import DEFAULT_DETECTOR, Detection, FaceDetector, make_detector
 from mien.images import read_image
-from mien.preprocessing import ImageArray, crop_face, whole_image_face
+from mien.preprocessing import ImageArray, crop_face, require_rgb, whole_image_face
 from mien.results import Face
 from mien.scorer import OnnxScorer
 from mien.weights import default_model
@@ -17,8 +17,9 @@ class Recognizer:
     """Recognises the expressions of all faces in a picture.
 
     model: the name of a packaged network (see `list_models`), or the path of an ONNX file from `mien export`.
-    detector: "haar", "whole-image" for pictures that are face crops already, or an object with
-        `detect(image)`.
+    detector: "face-finder", "haar" where OpenCV is installed, "whole-image" for pictures that are face crops
+        already, the path of a face detector's ONNX file, or an object with `detect(image)`, such as
+        `FaceFinder(longest_px=960)`.
     threads: how many threads the network may use; 0 leaves it to ONNX Runtime.
 
     Raises ModelError when the model or detector is unknown or damaged.
@@ -27,7 +28,7 @@ class Recognizer:
     def __init__(
         self,
         model: str | Path | None = None,
-        detector: str | FaceDetector = "haar",
+        detector: str | FaceDetector = DEFAULT_DETECTOR,
         threads: int = 0,
     ) -> None:
         self.model_name = default_model() if model is None else str(model)
@@ -61,8 +62,7 @@ class Recognizer:
     def find_faces(self, image: ImageArray | str | Path | bytes) -> tuple[list[Detection], ImageArray]:
         """The faces in a picture, N of them, and their crops uint8 (N, S, S, C); see `recognize`."""
         pixels = image if isinstance(image, np.ndarray) else read_image(image)
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
-            raise ValueError(f"image: expected RGB uint8 (H, W, 3), received {pixels.dtype} {pixels.shape}")
+        require_rgb(pixels)
         detections = list(self.detector.detect(pixels))
         preprocessing = self.scorer.card.preprocessing
         crops = [

@@ -34,8 +34,12 @@ class Face:
             raise ValueError(f"detection_score must lie in 0 to 1, not {self.detection_score}")
         if not self.scores or abs(sum(self.scores.values()) - 1) > 1e-3:
             raise ValueError(f"scores must be probabilities that sum to 1, not {dict(self.scores)}")
-        if self.landmarks_xy is not None and [len(place) for place in self.landmarks_xy] != [2] * LANDMARKS:
-            raise ValueError(f"landmarks_xy needs {LANDMARKS} pairs (x, y), not {self.landmarks_xy}")
+        places = self.landmarks_xy
+        if places is not None and not (
+            [len(place) for place in places] == [2] * LANDMARKS
+            and all(math.isfinite(value) for place in places for value in place)
+        ):
+            raise ValueError(f"landmarks_xy needs {LANDMARKS} pairs of finite (x, y), not {places}")
         object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
 
     @property

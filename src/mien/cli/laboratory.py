@@ -12,6 +12,7 @@ import typer
 from mien.cli.options import Model, Threads
 from mien.cli.progress_bar import progress_bar
 from mien.errors import ExperimentError, MissingExtraError
+from mien.face_finder import LARGEST_PX, LONGEST_PX, MULTIPLE_PX
 
 
 def evaluate(
@@ -190,24 +191,38 @@ def _train_extra() -> Iterator[None]:
 def evaluate_detector(
     root: Annotated[Path, typer.Option(help="The folder with faces-dev.parquet, no-people.parquet and lfw.parquet.")],
     detector: Annotated[
-        list[str] | None, typer.Option(help="haar, or the file of a face detector; can be repeated.")
+        list[str] | None, typer.Option(help="face-finder, haar, or the file of a face detector; can be repeated.")
+    ] = None,
+    longest_px: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=MULTIPLE_PX,
+            max=LARGEST_PX,
+            help=f"Longer side at which face-finders look, {LONGEST_PX} if not given; can be repeated.",
+        ),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
 ) -> None:
     """Measure face detectors side by side."""
     from mien.datasets.photographs import read_photographs
-    from mien.detection import DETECTORS, FaceDetector, FaceFinder
+    from mien.detection import DEFAULT_DETECTOR, OTHERS, FaceDetector, FaceFinder, make_detector
     from mien.detector_evaluation import SMALLEST_SCORE, evaluate_detectors
 
+    detectors: dict[str, tuple[FaceDetector, FaceDetector]] = {}
+    for name in detector or [DEFAULT_DETECTOR]:
+        if name in OTHERS:
+            detectors[name] = (make_detector(name), make_detector(name))
+            continue
+        for side_px in longest_px or [LONGEST_PX]:
+            usual = make_detector(name, side_px)
+            detectors[f"{name}, {side_px} px"] = (usual, FaceFinder(name, side_px, SMALLEST_SCORE))
+    if "haar" in detectors:
+        from mien.haar import use_one_thread
+
+        use_one_thread()
     people, empty, portraits = (
         read_photographs(root, split) for split in ("faces-dev", "no-people-held-out", "lfw-held-out")
     )
-    detectors: dict[str, tuple[FaceDetector, FaceDetector]] = {}
-    for name in detector or ["haar"]:
-        if name in DETECTORS:
-            detectors[name] = (DETECTORS[name](), DETECTORS[name]())
-        else:
-            detectors[name] = (FaceFinder(name), FaceFinder(name, smallest_score=SMALLEST_SCORE))
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar((len(people) + len(empty) + len(portraits)) * len(detectors), "evaluate-detector") as (

@@ -9,16 +9,19 @@ import numpy as np
 import typer
 
 import mien
-from mien.cli.options import Model, Threads
+from mien.cli.options import Detector, LongestPx, Model, Threads, make_recognizer
 from mien.cli.progress_bar import progress_bar
+from mien.detection import DEFAULT_DETECTOR
 from mien.errors import ImageError
 from mien.images import MAX_PIXELS
+from mien.weights import list_detectors
 
 
 def predict(
     paths: Annotated[list[str], typer.Argument(help="Images, folders, globs, or - for stdin.")],
     model: Model = None,
-    detector: Annotated[str, typer.Option(help="haar, or whole-image where each image is a face crop.")] = "haar",
+    detector: Detector = DEFAULT_DETECTOR,
+    longest_px: LongestPx = None,
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write a csv file.")] = None,
     out: Annotated[Path | None, typer.Option(help="Also write annotated copies to a folder.")] = None,
@@ -29,7 +32,7 @@ def predict(
     from mien.outputs import AnnotatedCopies, CsvFile, to_json, to_record, to_text
     from mien.sources import expand
 
-    recognizer = mien.Recognizer(model, detector, threads)
+    recognizer = make_recognizer(model, detector, longest_px, threads)
     sources = expand(paths, without=out)
     failed = False
     with contextlib.ExitStack() as stack:
@@ -61,7 +64,7 @@ def predict(
 
 
 def models() -> None:
-    """List the packaged networks."""
+    """List the packaged networks and the face detector."""
     for card in mien.list_models():
         print(
             f"{card.name}  {card.parameters:,} parameters, {card.model_bytes / 1e6:.1f} MB, "
@@ -70,13 +73,21 @@ def models() -> None:
         print(f"  {', '.join(card.expressions)}")
         for name, score in card.scores.items():
             print(f"  {name}: {score:.4f}")
+    for found in list_detectors():
+        print(
+            f"{found.name}  finds faces; {found.parameters:,} parameters, {found.model_bytes / 1e6:.1f} MB, "
+            f"learned from {found.dataset}"
+        )
+        for name, score in found.scores.items():
+            print(f"  {name}: {score:.4f}")
 
 
 def label(
     folder: Annotated[Path, typer.Argument(help="Pictures of unlabelled faces; subfolders are searched too.")],
     out: Annotated[Path, typer.Option(help="The csv file to write; a picture for each expression goes beside it.")],
     model: Model = None,
-    detector: Annotated[str, typer.Option(help="haar, or whole-image where each image is a face crop.")] = "haar",
+    detector: Detector = DEFAULT_DETECTOR,
+    longest_px: LongestPx = None,
     confidence: Annotated[
         float, typer.Option(min=0, max=1, help="From this probability on, the network decides alone.")
     ] = 0.8,
@@ -91,7 +102,7 @@ def label(
 
     if folder.resolve() in out.resolve().parents:
         raise typer.BadParameter(f"expected --out outside of {folder}, whose pictures are all taken for faces")
-    recognizer = mien.Recognizer(model, detector, threads)
+    recognizer = make_recognizer(model, detector, longest_px, threads)
     sources = expand([str(folder)])
     if len(sources) > EXACT_LIMIT:
         require_index()

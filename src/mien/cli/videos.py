@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from PIL import Image
 
-import mien
-from mien.cli.options import Model, Threads
+from mien.cli.options import Detector, LongestPx, Model, Threads, make_recognizer
 from mien.cli.progress_bar import seconds_bar
+from mien.detection import DEFAULT_DETECTOR
 from mien.drawing import draw_faces
 from mien.errors import VideoError
 from mien.preprocessing import ImageArray
@@ -36,7 +36,6 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
-Detector = Annotated[str, typer.Option(help="haar, or whole-image where each frame is a face crop.")]
 Every = Annotated[int, typer.Option(min=1, help="Look for faces in every so manieth frame.")]
 HalfLife = Annotated[
     float, typer.Option(min=0, callback=_finite, help="Seconds after which a score counts half; 0: no smoothing.")
@@ -56,7 +55,8 @@ def video(
     half_life: HalfLife = TrackingOptions.half_life_s,
     start: Annotated[float, typer.Option(min=0, callback=_finite, help="Seconds of the video to skip.")] = 0.0,
     model: Model = None,
-    detector: Detector = "haar",
+    detector: Detector = DEFAULT_DETECTOR,
+    longest_px: LongestPx = None,
     threads: Threads = 0,
 ) -> None:
     """Follow the faces of a video and say what each expresses over time."""
@@ -64,7 +64,7 @@ def video(
     from mien.timeline import Timeline
     from mien.video import Video
 
-    recognizer = mien.Recognizer(model, detector, threads)
+    recognizer = make_recognizer(model, detector, longest_px, threads)
     moving = Video(source, recognizer, every, TrackingOptions(half_life_s=half_life), start)
     targets = [target for target in (out, csv_file, timeline) if target]
     if len({target.resolve() for target in targets}) < len(targets):
@@ -123,7 +123,8 @@ def camera(
     every: Every = 1,
     half_life: HalfLife = TrackingOptions.half_life_s,
     model: Model = None,
-    detector: Detector = "haar",
+    detector: Detector = DEFAULT_DETECTOR,
+    longest_px: LongestPx = None,
     threads: Threads = 0,
 ) -> None:
     """Follow the faces before a camera, as bars in the terminal; Ctrl-C ends it."""
@@ -134,7 +135,7 @@ def camera(
     from mien.video import Video
 
     source, form = camera_source(device, sys.platform)
-    recognizer = mien.Recognizer(model, detector, threads)
+    recognizer = make_recognizer(model, detector, longest_px, threads)
     try:
         moving = Video(source, recognizer, every, TrackingOptions(half_life_s=half_life), form=form)
     except VideoError as error:

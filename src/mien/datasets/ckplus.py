@@ -158,9 +158,9 @@ def _cropped_frames(root: Path) -> list[Frame]:
 
 
 def _face_finder() -> Callable[[ImageArray], Box | None]:
-    from mien.haar import HaarDetector
+    from mien.detection import FaceFinder
 
-    detector = HaarDetector()
+    detector = FaceFinder()
 
     def find(image: ImageArray) -> Box | None:
         detections = detector.detect(image)

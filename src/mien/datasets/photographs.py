@@ -48,6 +48,11 @@ class Photograph:
     source: str
     """Its name in the file."""
 
+    @property
+    def main(self) -> int:
+        """The index of the largest face; ValueError where there is none."""
+        return int(np.argmax((self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]).prod(axis=1)))
+
     def read(self) -> ImageArray:
         """The picture as RGB uint8 (H, W, 3)."""
         return read_image(self.encoded, name=self.source)

@@ -20,8 +20,8 @@ RANGES_PX = ((0.0, 56.0), (44.0, 144.0), (112.0, math.inf))
 """Sizes of faces (square root of the area) that each stride learns (chosen). They overlap, so that no face has a stride
 where it is background although it looks like those that are not."""
 REACH = 0.25
-"""A cell learns a face when its centre is no further from the face's than this share of the box's sides (chosen), and
-the cell that holds the face's centre always does."""
+"""Of the cell that holds a face's centre and the eight around it, those learn the face whose centres are no further
+from its own than this share of the box's sides (chosen), and the first one always."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mien.datasets.photographs import Photograph
+from mien.errors import DatasetError
 from mien.training.degradation import degrade, relight
 from mien.training.masking import uniform
 from mien.training.occluders import occlude
@@ -68,6 +69,12 @@ class Pictures:
         edges = np.zeros(len(pixels), np.float32)
         for index, photograph in enumerate(with_faces):
             image = photograph.read()
+            if image.shape[:2] != (PICTURE_PX, PICTURE_PX) or photograph.landmarks_xy is None:
+                known = "no landmarks" if photograph.landmarks_xy is None else "landmarks"
+                raise DatasetError(
+                    f"{photograph.source}: expected {PICTURE_PX}x{PICTURE_PX} pixels and landmarks to learn faces "
+                    f"from, found {image.shape[1]}x{image.shape[0]} and {known}"
+                )
             pixels[index], edges[index] = image.transpose(2, 0, 1), black_edge(image)
         for index, square in enumerate(empty, start=len(with_faces)):
             pixels[index] = square.transpose(2, 0, 1)
@@ -76,7 +83,7 @@ class Pictures:
         scores = np.zeros((len(pixels), MOST_FACES), np.float32)
         landmarks = np.zeros((len(pixels), MOST_FACES, 5, 2), np.float32)
         for index, each in enumerate(with_faces):
-            assert each.landmarks_xy is not None
+            assert each.landmarks_xy is not None  # checked above
             order = np.argsort(-_areas(each.boxes_xyxy))[:MOST_FACES]
             low, high = edges[index], PICTURE_PX - edges[index]
             whole = each.boxes_xyxy[order]

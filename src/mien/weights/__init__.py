@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mien.errors import ModelError
 from mien.preprocessing import Preprocessing
@@ -74,6 +74,33 @@ class ModelCard:
             raise ModelError(f"{source}: expected a complete manifest entry, missing {error}") from error
 
 
+@dataclass(frozen=True)
+class DetectorCard:
+    """What is known of a face detector."""
+
+    name: str
+    dataset: str
+    """What it learned from."""
+    parameters: int
+    multiply_adds: int
+    """Multiplications with addition for a photograph of 4 to 3 at the usual size."""
+    scores: Mapping[str, float]
+    """Measured results by name."""
+    licence: str
+    paper: str
+    model_bytes: int
+    """Size of the ONNX file."""
+
+
+def list_detectors() -> list[DetectorCard]:
+    """The packaged face detectors."""
+    facts = ("name", "dataset", "parameters", "multiply_adds", "scores", "licence", "paper")
+    return [
+        DetectorCard(**{key: entry[key] for key in facts}, model_bytes=(FOLDER / entry["file"]).stat().st_size)
+        for entry in _manifest()["detectors"].values()
+    ]
+
+
 def list_models() -> list[ModelCard]:
     """The packaged networks, the default first."""
     manifest = _manifest()
@@ -91,13 +118,12 @@ def default_model() -> str:
     return name
 
 
-def read_model(model: str) -> bytes:
+def read_model(model: str, kind: Literal["models", "detectors"] = "models") -> bytes:
     """The ONNX file of a packaged network or face detector, by name, or a file of one's own, by path.
 
     Raises ModelError when there is none such, or the packaged file is damaged.
     """
-    manifest = _manifest()
-    entries = {**manifest["models"], **manifest.get("detectors", {})}
+    entries = _manifest()[kind]
     if model not in entries:
         path = Path(model)
         if path.is_file():
