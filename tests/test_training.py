@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +17,13 @@ from PIL import Image
 from mien.datasets import open_dataset
 from mien.errors import CheckpointError, DatasetError, ExperimentError, MienError
 from mien.training import config
-from mien.training.batches import BatchSource, input_size_px
+from mien.training.batches import Batch, BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.deployment import deployable_network
 from mien.training.loop import Training, check_experiment, train
 from mien.training.machine import find_device
+from mien.training.methods.standard import Standard
 from mien.training.randomness import derive_seed
 from mien.training.torch_scorer import TorchScorer
 
@@ -292,6 +294,28 @@ def test_sizes_of_the_phases() -> None:
     schedule = {"epochs": 8, "progressive_size_px": [12, 16], "progressive_epochs": 5}
     sizes = [input_size_px(experiment(schedule=schedule), epoch) for epoch in range(8)]
     assert sizes == [12, 12, 12, 16, 16, 24, 24, 24]
+
+
+def test_who_changes_batches_sees_them_at_full_size(
+    class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, learned = [], []
+    loss = Standard.loss
+
+    def spied(self: Standard, network: Any, batch: Batch, epoch: int) -> Any:
+        learned.append((epoch, batch.images.shape[-1], batch.labels.tolist()))
+        return loss(self, network, batch, epoch)
+
+    def relabelled(batch: Batch) -> Batch:
+        seen.append(batch.images.shape[-1])
+        return replace(batch, labels=torch.ones_like(batch.labels))
+
+    monkeypatch.setattr(Standard, "loss", spied)
+    schedule = {"epochs": 2, "steps_per_epoch": 1, "progressive_size_px": [16], "progressive_epochs": 1}
+    datasets = [open_dataset("folder", class_folders, split) for split in ("training", "public_test")]
+    train(experiment(schedule={"batch_size": 32, **schedule}), *datasets, tmp_path, relabel=relabelled)
+    assert set(seen) == {24}
+    assert [learned[0], learned[-1]] == [(0, 16, [1] * 32), (1, 24, [1] * 32)]
 
 
 def test_seeds_differ_by_purpose_and_moment() -> None:

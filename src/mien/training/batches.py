@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
@@ -115,6 +116,14 @@ class BatchSource:
         votes, targets, weights, given = (None if each is None else each[chosen] for each in known)
         images = images.contiguous(memory_format=torch.channels_last)
         return Batch(images, self.labels[chosen], votes, targets, weights, given)
+
+
+def shrunk(batch: Batch, size_px: int) -> Batch:
+    """The batch with its images at a smaller size, or as it is."""
+    if batch.images.shape[-1] == size_px:
+        return batch
+    images = functional.interpolate(batch.images, (size_px, size_px), mode="bilinear", antialias=True)
+    return replace(batch, images=images.contiguous(memory_format=torch.channels_last))
 
 
 def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:

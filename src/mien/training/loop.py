@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import mien
 from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.plots import draw_curves
 from mien.preprocessing import Preprocessing
-from mien.training.batches import input_size_px
+from mien.training.batches import input_size_px, shrunk
 from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
@@ -62,7 +62,7 @@ class Training:
         initial: str = "",
         relabel: Callable[[Any], Any] | None = None,
     ) -> None:
-        """initial: weights to start from instead of the experiment's. relabel: changes each batch before its step."""
+        """See `train`."""
         if selection is not None and training.expressions != selection.expressions:
             raise DatasetError(
                 f"training and selection split have different classes: "
@@ -83,7 +83,11 @@ class Training:
         if weights := initial or experiment.network.weights:
             load_initial_weights(self.network, weights, self.expressions, self.preprocessing)
         self.network.to(memory_format=torch.channels_last)  # twice as fast on CPU
-        source = method.make_source(training, self.preprocessing, experiment, device)
+        whole = experiment
+        if relabel:
+            schedule = replace(experiment.schedule, progressive_size_px=(), progressive_epochs=0.0)
+            whole = replace(experiment, schedule=schedule)
+        source = method.make_source(training, self.preprocessing, whole, device)
         self.method = method(source, self.network, experiment.method.options)
         self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)
@@ -135,7 +139,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self.relabel:
-            batch = self.relabel(batch)
+            batch = shrunk(self.relabel(batch), input_size_px(self.experiment, self.epoch))
         torch.manual_seed(derive_seed(self.experiment.seed, "network", self.epoch, step))
         self.optimizer.zero_grad()
         with self._precision():
@@ -221,7 +225,8 @@ def train(
     on one machine. Without it, a folder that already holds a training is refused.
     device: a torch device; by default the GPU where there is one.
     initial: weights to start from instead of the experiment's.
-    relabel: changes each batch before its step.
+    relabel: changes each batch before its step; it sees the faces at their full size, also while the network learns
+        from small ones.
     """
     keep_freed_memory()
     torch.backends.cudnn.deterministic = True
