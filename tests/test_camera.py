@@ -56,12 +56,12 @@ def test_a_slow_reader_of_a_camera_gets_fresh_frames() -> None:
 
 
 def test_a_camera_ends_after_its_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FFmpeg's endless test picture in place of a camera."""
+    """An endless grey picture in place of a camera."""
     from typer.testing import CliRunner
 
     from mien.cli import app
 
-    monkeypatch.setattr("mien.camera.camera_source", lambda device, platform: ("testsrc=size=160x120", "lavfi"))
+    monkeypatch.setattr("mien.camera.camera_source", lambda device, platform: ("color=gray:size=160x120", "lavfi"))
     rows = tmp_path / "rows.csv"
     started = time.monotonic()
     result = CliRunner().invoke(app, ["camera", "--seconds", "0.5", "--csv", str(rows)])
