@@ -134,6 +134,11 @@ def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:
     return torch.cat([part.mul_(255).round_().to(torch.uint8) for part in parts])
 
 
+def at_full_size(experiment: Experiment) -> Experiment:
+    """The experiment without small sizes first."""
+    return replace(experiment, schedule=replace(experiment.schedule, progressive_size_px=(), progressive_epochs=0.0))
+
+
 def input_size_px(experiment: Experiment, epoch: int) -> int:
     """Side of the network input in an epoch: small sizes first, where the schedule asks for it."""
     schedule = experiment.schedule

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import mien
 from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.plots import draw_curves
 from mien.preprocessing import Preprocessing
-from mien.training.batches import input_size_px, shrunk
+from mien.training.batches import at_full_size, input_size_px, shrunk
 from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
@@ -83,11 +83,8 @@ class Training:
         if weights := initial or experiment.network.weights:
             load_initial_weights(self.network, weights, self.expressions, self.preprocessing)
         self.network.to(memory_format=torch.channels_last)  # twice as fast on CPU
-        whole = experiment
-        if relabel:
-            schedule = replace(experiment.schedule, progressive_size_px=(), progressive_epochs=0.0)
-            whole = replace(experiment, schedule=schedule)
-        source = method.make_source(training, self.preprocessing, whole, device)
+        seen = at_full_size(experiment) if relabel else experiment
+        source = method.make_source(training, self.preprocessing, seen, device)
         self.method = method(source, self.network, experiment.method.options)
         self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)

@@ -82,19 +82,15 @@ class DetectorCard:
     dataset: str
     """What it learned from."""
     parameters: int
-    multiply_adds: int
-    """Multiplications with addition for a photograph of 4 to 3 at the usual size."""
     scores: Mapping[str, float]
     """Measured results by name."""
-    licence: str
-    paper: str
     model_bytes: int
     """Size of the ONNX file."""
 
 
 def list_detectors() -> list[DetectorCard]:
     """The packaged face detectors."""
-    facts = ("name", "dataset", "parameters", "multiply_adds", "scores", "licence", "paper")
+    facts = ("name", "dataset", "parameters", "scores")
     return [
         DetectorCard(**{key: entry[key] for key in facts}, model_bytes=(FOLDER / entry["file"]).stat().st_size)
         for entry in _manifest()["detectors"].values()
