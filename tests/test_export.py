@@ -180,7 +180,7 @@ def test_both_forms_of_two_branches_and_starting_weights(tmp_path: Path) -> None
     command = ["export", str(tmp_path / "last.safetensors"), "--out"]
     for more in (
         ["both.onnx", "--initial-weights"],
-        ["one.onnx", "--deployed", "feature-branch", "--name", "one", "--fp16"],
+        ["one.onnx", "--deployed", "feature-branch", "--name", "one", "--fp16", "--margin", "0.1"],
     ):
         result = CliRunner().invoke(app, [*command, str(tmp_path / more[0]), *more[1:]])
         assert result.exit_code == 0, result.output
@@ -188,6 +188,8 @@ def test_both_forms_of_two_branches_and_starting_weights(tmp_path: Path) -> None
     assert both.card.scores == {"fer2013 public_test accuracy": 0.5}
     assert one.card.scores == {}  # its epoch was not selected in this form
     assert both.card.dataset == "fer2013 training, with FERPlus votes, started from rlr-cnet"
+    assert both.card.preprocessing == Preprocessing()
+    assert one.card.preprocessing == Preprocessing(margin=0.1)
     assert one.card.parameters < both.card.parameters
     assert one.card.multiply_adds < both.card.multiply_adds
     fresh = build_network("rlr-cnet-dual", 7, 1, {"head": "concatenated"})

@@ -137,7 +137,7 @@ def test_exported_initial_weights_are_the_packaged_network(fer2013_parquet: Path
     scorer = OnnxScorer("rlr-cnet")
     experiment = read_experiment(EXPERIMENTS / "rlr-cnet-ckplus.toml")
     network = build_network(experiment.network.name, 7, 1, experiment.network.options)
-    load_initial_weights(network, "rlr-cnet", scorer.card.expressions, scorer.card.preprocessing)
+    load_initial_weights(network, "rlr-cnet", scorer.card.expressions, Preprocessing())
     samples = open_dataset("fer2013", fer2013_parquet, "public_test")[:64]
     faces, _ = as_faces(samples, scorer.card.preprocessing)
     found = TorchScorer(network, scorer.card.preprocessing)(faces)

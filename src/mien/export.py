@@ -54,12 +54,15 @@ def export_checkpoint(
     method_options: Mapping[str, Any] = MappingProxyType({}),
     initial_weights: bool = False,
     precision: Precision = "fp32",
+    margin: float | None = None,
 ) -> float:
     """Write the averaged network of a checkpoint as ONNX and its entry into `manifest.json` beside it.
 
     name: the network's name in the manifest; that of the experiment (and the precision) if None. method_options: take
     the place of those it was trained with. initial_weights: also write a small checkpoint beside it, to start from.
     precision: how the file stores weights (precision.py); `int8` also computes in integers.
+    margin: that of crops around found faces (Preprocessing.margin), where training on pictures cut to the face told
+    none; the experiment's if None.
     Returns the largest difference of logits to torch over 64 drawn faces. Raises CheckpointError for a damaged
     checkpoint, ModelError when the difference exceeds `TOLERANCE`, for `int8` when fewer than three quarters of the
     answers agree, or when the folder has another `manifest.json`; then nothing is written.
@@ -68,6 +71,8 @@ def export_checkpoint(
     network = deployable_network(checkpoint, method_options)
     measured = same_form(checkpoint, method_options) and precision != "int8"
     card = make_card(checkpoint, network, name, licence, measured)
+    if margin is not None:
+        card = replace(card, preprocessing=replace(card.preprocessing, margin=margin))
     if name is None and precision != "fp32":
         card = replace(card, name=f"{card.name}-{precision}")
     manifest = read_manifest(out.parent / "manifest.json")

@@ -146,6 +146,16 @@ def export(
     ] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Store weights in half precision: half the size.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Compute in 8-bit integers: a third of the size.")] = False,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            min=-0.4,
+            max=2,
+            show_default=False,
+            help="Added on every side of found faces, as a share of the box's longer side, so that they are framed "
+            "as in training; the experiment's if not given.",
+        ),
+    ] = None,
 ) -> None:
     """Write a trained network as ONNX, check it against torch, and enter it into manifest.json beside it."""
     with _train_extra():
@@ -154,14 +164,14 @@ def export(
     if fp16 and int8:
         raise typer.BadParameter("expected one of --fp16 and --int8, found both")
     if is_detector(checkpoint):
-        if deployed or initial_weights or fp16 or int8:
+        if deployed or initial_weights or fp16 or int8 or margin is not None:
             raise typer.BadParameter("expected --name and --licence alone for a detector")
         print(f"largest difference to torch: {export_detector(checkpoint, out, name, licence):.1e}", file=sys.stderr)
         print(out)
         return
     method_options = {"deployed": deployed} if deployed else {}
     precision: Literal["fp32", "fp16", "int8"] = "fp16" if fp16 else "int8" if int8 else "fp32"
-    difference = export_checkpoint(checkpoint, out, name, licence, method_options, initial_weights, precision)
+    difference = export_checkpoint(checkpoint, out, name, licence, method_options, initial_weights, precision, margin)
     print(f"largest difference to torch: {difference:.1e}", file=sys.stderr)
     print(out)
 
