@@ -50,8 +50,10 @@ def test_which_cells_learn_a_face() -> None:
     index, _ = assign(faces([[8, 8, 72, 72]], scene=[1]), cells)
     assert index.min() >= CELLS + 144
     assert index.max() < CELLS + 180
-    # 160 px: stride 32.
-    index, _ = assign(faces([[-32, -32, 128, 128]]), cells)
+    # 180 px: strides 16 and 32; 220 px: stride 32.
+    index, _ = assign(faces([[-42, -42, 138, 138]]), cells)
+    assert 144 <= index.min() < 180 <= index.max()
+    index, _ = assign(faces([[-62, -62, 158, 158]]), cells)
     assert index.min() >= 180
     assert len(assign(faces([[24, 24, 64, 64]], ignored=[True]), cells)[0]) == 0
     assert len(assign(faces([]), cells)[0]) == 0
@@ -97,6 +99,22 @@ def test_perfect_maps_have_no_loss_and_decode_to_the_faces() -> None:
     found = decode([each[0].numpy() for each in maps], 0.5)
     np.testing.assert_allclose(found.boxes_xyxy, np.tile([24, 24, 64, 64], (9, 1)), atol=1e-3)
     np.testing.assert_allclose(found.landmarks_xy, np.full((9, 5, 2), 44), atol=1e-3)
+
+
+def test_landmarks_count_by_the_size_of_the_face() -> None:
+    small, large = faces([[40, 40, 56, 56]]), faces([[16, 16, 80, 80]])  # 16 and 64 px: 0.25 and 1
+    both = faces([[40, 40, 56, 56], [16, 16, 80, 80]], scene=[0, 1])
+    right = perfect_maps(both, 2)
+    for wanted, other, index, weight in ((small, large, 0, 0.25), (large, small, 1, 1.0)):
+        maps = tuple(each.clone() for each in right)
+        for each in maps:
+            each[index, 5:] += 0.5  # half of the stride's size
+        error = detection_losses(tuple(each[index : index + 1] for each in maps), wanted)["landmark"]
+        cells = all_cells(SIZE_PX, torch.device("cpu"))
+        weights = weight * len(assign(wanted, cells)[0])
+        others = (1.25 - weight) * len(assign(other, cells)[0])
+        expected = error * weights / (weights + others)
+        torch.testing.assert_close(detection_losses(maps, both)["landmark"], expected)
 
 
 def test_torch_and_numpy_decode_alike() -> None:

@@ -16,9 +16,12 @@ from torch.nn import functional
 from mien.face_finder import SIZE, STRIDES
 from mien.training.scenes import SceneFaces
 
-RANGES_PX = ((0.0, 56.0), (44.0, 144.0), (112.0, math.inf))
+RANGES_PX = ((0.0, 56.0), (44.0, 208.0), (160.0, math.inf))
 """Sizes of faces (square root of the area) that each stride learns (chosen). They overlap, so that no face has a stride
 where it is background although it looks like those that are not."""
+LANDMARK_WEIGHTS, WEIGHT_ONE_PX = (0.1, 3.0), 64.0
+"""Landmarks count by the size of their face, those of a face of so many pixels once, within limits (chosen): the small
+ones' errors, in sizes of the face, are large and would outweigh the others'."""
 REACH = 0.25
 """Of the cell that holds a face's centre and the eight around it, those learn the face whose centres are no further
 from its own than this share of the box's sides (chosen), and the first one always."""
@@ -131,8 +134,8 @@ def detection_losses(maps: tuple[Tensor, ...], faces: SceneFaces) -> dict[str, T
     box_loss = (1 - overlap + distance).sum() / positives
     size = (wanted[:, 2:] - wanted[:, :2]).prod(dim=1).sqrt()
     error = (landmarks - faces.landmarks_xy[face]).abs().mean(dim=2) / size[:, None]
-    seen = faces.seen[face].float()
-    landmark_loss = (error * seen).sum() / seen.sum().clamp(min=1)
+    weight = faces.seen[face] * (size / WEIGHT_ONE_PX).clamp(*LANDMARK_WEIGHTS)[:, None]
+    landmark_loss = (error * weight).sum() / weight.sum().clamp(min=1)
     quality = torch.zeros(values.shape[:2], device=values.device)
     quality.view(-1)[index] = overlap.detach().clamp(0, 1)
     left_out = in_ignored(faces, cells, count)
