@@ -1,3 +1,5 @@
+import io
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +59,7 @@ def test_a_slow_reader_of_a_camera_gets_fresh_frames() -> None:
 
 def test_a_camera_ends_after_its_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endless grey picture in place of a camera."""
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     from mien.cli import app
 
@@ -84,3 +86,23 @@ def test_bars_and_changes(capsys: pytest.CaptureFixture[str]) -> None:
         for face in (happy, happy, calm):
             show([face])
     assert capsys.readouterr().err == "person 1: happiness\nperson 1: neutral\n"
+
+
+def test_bars_are_drawn_over_the_last_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr("mien.cli.live.REDRAWN_AFTER_S", 0)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((20, 3)))
+    scores = {"happiness": 0.8, "neutral": 0.15, "fear": 0.05}
+    person = TrackedFace(1, Face((0, 0, 1, 1), 1, scores), True, scores)
+    with live_bars() as show:
+        show([])
+        show([person])
+    first, second, last = terminal.getvalue().split("\x1b[J")[1:]
+    assert first == "no face\n\x1b[1A\r"
+    assert second == f"person 1\n  happiness  {'█' * 6}\n\x1b[2A\r"  # as much as the terminal shows
+    assert last == ""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from mien.cli import app
 from mien.comparison import compare, read_report

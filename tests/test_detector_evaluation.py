@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from test_photographs import write_files
-from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.datasets.photographs import Photograph, Photographs, read_photographs

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from test_clustering import two_faced_class
-from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.errors import ImageError

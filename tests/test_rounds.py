@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from conftest import drawn_face
 from numpy.typing import NDArray
 from PIL import Image
-from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.clustering import NEIGHBOURS, THRESHOLD

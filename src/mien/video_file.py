@@ -33,7 +33,7 @@ AAC_RATES = {7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000,
 QUALITY = {"preset": "veryfast", "crf": "20", "bf": "0"}
 """Options of x264 (chosen: no visible loss; no B-frames, since times in fragments would begin after 0 with them)."""
 FRAGMENTS = {
-    "movflags": "hybrid_fragmented+delay_moov",
+    "movflags": "delay_moov",
     "avoid_negative_ts": "disabled",
     "frag_duration": "1000000",
     "flush_packets": "1",

@@ -2,9 +2,8 @@
 
 import io
 import sys
-from typing import Annotated
 
-import typer
+import click
 
 import mien
 from mien.cli.laboratory import compare, evaluate, evaluate_detector, export, pack, train
@@ -12,18 +11,28 @@ from mien.cli.recognition import label, models, predict
 from mien.cli.videos import camera, video
 from mien.errors import MienError
 
-app = typer.Typer(
-    name="mien",
-    help="Lightweight facial expression recognition.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-for command in (predict, video, camera, label, models, evaluate, evaluate_detector, compare, train, export):
-    app.command()(command)
-data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
-data_app.command()(pack)
-app.add_typer(data_app, name="data")
+
+class _InOrder(click.Group):
+    """Shows its commands in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, no_args_is_help=True, context_settings={"show_default": True})
+@click.version_option(mien.__version__, message="%(version)s")
+def app() -> None:
+    """Lightweight facial expression recognition."""
+
+
+@click.group(no_args_is_help=True)
+def data() -> None:
+    """Prepare data sets."""
+
+
+for command in (predict, video, camera, label, models, evaluate, evaluate_detector, compare, train, export, data):
+    app.add_command(command)
+data.add_command(pack)
 
 
 def main() -> None:
@@ -32,25 +41,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(prog_name="mien")
     except MienError as error:
         print(f"mien: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         print(f"mien: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(mien.__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    pass

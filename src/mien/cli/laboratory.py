@@ -5,26 +5,34 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
-import typer
+import click
 
-from mien.cli.options import Model, Threads
+from mien.cli.options import FILE, FRAME_SIDE
 from mien.cli.progress_bar import progress_bar
 from mien.errors import ExperimentError, MissingExtraError
-from mien.face_finder import LARGEST_PX, LONGEST_PX, MULTIPLE_PX
+from mien.face_finder import LONGEST_PX
+
+LICENCE = "not stated"
 
 
+@click.command(no_args_is_help=True)
+@click.option("--dataset", required=True, help="A name such as fer2013, ferplus, rafdb, ckplus or folder.")
+@click.option("--root", type=FILE, required=True, help="The file or folder that holds the data set.")
+@click.option("--split", required=True, help="The part to measure on, such as public_test.")
+@click.option("--model", help="A packaged network, or an ONNX file.")
+@click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
+@click.option("--picture", type=FILE, help="Write the confusion matrix as a PNG (needs mien[train]).")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open.")
 def evaluate(
-    dataset: Annotated[str, typer.Option(help="A name such as fer2013, ferplus, rafdb, ckplus or folder.")],
-    root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
-    split: Annotated[str, typer.Option(help="The part to measure on, such as public_test.")],
-    model: Model = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
-    picture: Annotated[
-        Path | None, typer.Option(help="Write the confusion matrix as a PNG (needs mien[train]).")
-    ] = None,
-    threads: Threads = 0,
+    dataset: str,
+    root: Path,
+    split: str,
+    model: str | None,
+    json_file: Path | None,
+    picture: Path | None,
+    threads: int,
 ) -> None:
     """Measure a network on a labelled data set."""
     from mien.datasets import open_dataset, training_pixel_keys
@@ -47,11 +55,14 @@ def evaluate(
     print(report.to_markdown())
 
 
-def compare(
-    first: Annotated[Path, typer.Argument(help="A report of mien evaluate --json.")],
-    second: Annotated[Path, typer.Argument(help="Another one, on the same images.")],
-) -> None:
-    """Tell how much better the second of two reports is, with paired 95 % bootstrap intervals."""
+@click.command(no_args_is_help=True)
+@click.argument("first", type=FILE)
+@click.argument("second", type=FILE)
+def compare(first: Path, second: Path) -> None:
+    """Tell how much better the second report is.
+
+    FIRST, SECOND: files of mien evaluate --json, on the same images. Intervals are 95 % by paired bootstrap.
+    """
     from mien.comparison import compare as compare_reports
     from mien.comparison import read_report
 
@@ -61,20 +72,33 @@ def compare(
         print(f"| {name} | {difference:+.4f} | [{low:+.4f}, {high:+.4f}] |")
 
 
+@click.command(no_args_is_help=True)
+@click.argument("experiment", type=FILE)
+@click.option("--root", type=FILE, required=True, help="The file or folder that holds the data set.")
+@click.option("--out", type=FILE, help="Folder of the run; runs/NAME if not given.")
+@click.option(
+    "--unlabelled",
+    type=FILE,
+    help="The unlabelled faces of an experiment with joint rounds, if not in the same data set.",
+)
+@click.option("--export", "export_to", type=FILE, help="Also export the result: the ONNX file.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option("--seed", type=click.IntRange(0), help="Instead of the experiment's seed.")
+@click.option("--device", help="cpu or cuda; by itself: cuda if any.")
 def train(
-    experiment: Annotated[Path, typer.Argument(help="The experiment file (TOML).")],
-    root: Annotated[Path, typer.Option(help="The file or folder that holds the data set.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME if not given.")] = None,
-    unlabelled: Annotated[
-        Path | None,
-        typer.Option(help="The unlabelled faces of an experiment with joint rounds, if not in the same data set."),
-    ] = None,
-    export_to: Annotated[Path | None, typer.Option("--export", help="Also export the result: the ONNX file.")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the experiment's seed.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by itself: cuda if any.")] = None,
+    experiment: Path,
+    root: Path,
+    out: Path | None,
+    unlabelled: Path | None,
+    export_to: Path | None,
+    resume: bool,
+    seed: int | None,
+    device: str | None,
 ) -> None:
-    """Train a network as an experiment file says; one with folds, once for each."""
+    """Train a network as an experiment file says.
+
+    EXPERIMENT: a TOML file, such as those in experiments/. One with folds trains a network for each.
+    """
     with _train_extra():
         from mien.training.config import read_experiment
         from mien.training.folds import train_folds
@@ -122,7 +146,7 @@ def train(
             f"\nmien: interrupted; whole epochs are kept in {folder}, go on with --resume",
             file=sys.stderr,
         )
-        raise typer.Exit(130) from None
+        raise click.exceptions.Exit(130) from None
     if selection is not None:
         quantity = method.selected_by
         best = max(reversed(result.history), key=lambda row: row[f"selection_{quantity}"])
@@ -130,56 +154,73 @@ def train(
         print(f"best epoch {best['epoch']:.0f}: {reached}", file=sys.stderr)
     print(result.best)
     if export_to:
-        export(result.best, export_to)
+        _export(result.best, export_to, None)
 
 
+@click.command(no_args_is_help=True)
+@click.argument("checkpoint", type=FILE)
+@click.option("--out", type=FILE, required=True, help="The ONNX file to write.")
+@click.option("--name", help="The network's name; the experiment's if not given.")
+@click.option("--licence", default=LICENCE, help="Licence of the weights, for the manifest.")
+@click.option("--deployed", help="For networks with two branches: both or feature-branch.")
+@click.option(
+    "--initial-weights", is_flag=True, help="Also write a small checkpoint beside it, to start trainings from."
+)
+@click.option("--fp16", is_flag=True, help="Store weights in half precision: half the size.")
+@click.option("--int8", is_flag=True, help="Compute in 8-bit integers: a third of the size.")
+@click.option(
+    "--margin",
+    type=click.FloatRange(-0.4, 2),
+    help="Added on every side of found faces, as a share of the box's longer side, so that they are framed as in "
+    "training; the experiment's if not given.",
+)
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint from mien train.")],
-    out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
-    name: Annotated[str | None, typer.Option(help="The network's name; the experiment's if not given.")] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the weights, for the manifest.")] = "not stated",
-    deployed: Annotated[
-        str | None, typer.Option(help="For networks with two branches: both or feature-branch.")
-    ] = None,
-    initial_weights: Annotated[
-        bool, typer.Option(help="Also write a small checkpoint beside it, to start trainings from.")
-    ] = False,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Store weights in half precision: half the size.")] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Compute in 8-bit integers: a third of the size.")] = False,
-    margin: Annotated[
-        float | None,
-        typer.Option(
-            min=-0.4,
-            max=2,
-            show_default=False,
-            help="Added on every side of found faces, as a share of the box's longer side, so that they are framed "
-            "as in training; the experiment's if not given.",
-        ),
-    ] = None,
+    checkpoint: Path,
+    out: Path,
+    name: str | None,
+    licence: str,
+    deployed: str | None,
+    initial_weights: bool,
+    fp16: bool,
+    int8: bool,
+    margin: float | None,
 ) -> None:
-    """Write a trained network as ONNX, check it against torch, and enter it into manifest.json beside it."""
+    """Write a trained network as an ONNX file.
+
+    It is checked against torch and entered into manifest.json beside it. CHECKPOINT: a file from mien train.
+    """
+    if fp16 and int8:
+        raise click.BadParameter("expected one of --fp16 and --int8, found both")
+    more: dict[str, Any] = {}
+    if deployed:
+        more["method_options"] = {"deployed": deployed}
+    if initial_weights:
+        more["initial_weights"] = True
+    if fp16 or int8:
+        more["precision"] = "fp16" if fp16 else "int8"
+    if margin is not None:
+        more["margin"] = margin
+    _export(checkpoint, out, name, licence, **more)
+
+
+def _export(checkpoint: Path, out: Path, name: str | None, licence: str = LICENCE, **more: Any) -> None:
     with _train_extra():
         from mien.export import export_checkpoint
         from mien.export_detector import export_detector, is_detector
-    if fp16 and int8:
-        raise typer.BadParameter("expected one of --fp16 and --int8, found both")
     if is_detector(checkpoint):
-        if deployed or initial_weights or fp16 or int8 or margin is not None:
-            raise typer.BadParameter("expected --name and --licence alone for a detector")
-        print(f"largest difference to torch: {export_detector(checkpoint, out, name, licence):.1e}", file=sys.stderr)
-        print(out)
-        return
-    method_options = {"deployed": deployed} if deployed else {}
-    precision: Literal["fp32", "fp16", "int8"] = "fp16" if fp16 else "int8" if int8 else "fp32"
-    difference = export_checkpoint(checkpoint, out, name, licence, method_options, initial_weights, precision, margin)
+        if more:
+            raise click.BadParameter("expected --name and --licence alone for a detector")
+        difference = export_detector(checkpoint, out, name, licence)
+    else:
+        difference = export_checkpoint(checkpoint, out, name, licence, **more)
     print(f"largest difference to torch: {difference:.1e}", file=sys.stderr)
     print(out)
 
 
-def pack(
-    root: Annotated[Path, typer.Option(help="fer2013.csv with fer2013new.csv beside it, or their folder.")],
-    out: Annotated[Path, typer.Option(help="The parquet file to write.")],
-) -> None:
+@click.command(no_args_is_help=True)
+@click.option("--root", type=FILE, required=True, help="fer2013.csv with fer2013new.csv beside it, or their folder.")
+@click.option("--out", type=FILE, required=True, help="The parquet file to write.")
+def pack(root: Path, out: Path) -> None:
     """Pack FER2013 and the FERPlus votes into one parquet file."""
     from mien.datasets.packing import pack_fer2013
 
@@ -198,20 +239,20 @@ def _train_extra() -> Iterator[None]:
         ) from error
 
 
+@click.command(no_args_is_help=True)
+@click.option(
+    "--root", type=FILE, required=True, help="The folder with faces-dev.parquet, no-people.parquet and lfw.parquet."
+)
+@click.option("--detector", multiple=True, help="face-finder, haar, or the file of a face detector; can be repeated.")
+@click.option(
+    "--longest-px",
+    type=FRAME_SIDE,
+    multiple=True,
+    help=f"Longer side at which face-finders look, {LONGEST_PX} if not given; can be repeated.",
+)
+@click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
 def evaluate_detector(
-    root: Annotated[Path, typer.Option(help="The folder with faces-dev.parquet, no-people.parquet and lfw.parquet.")],
-    detector: Annotated[
-        list[str] | None, typer.Option(help="face-finder, haar, or the file of a face detector; can be repeated.")
-    ] = None,
-    longest_px: Annotated[
-        list[int] | None,
-        typer.Option(
-            min=MULTIPLE_PX,
-            max=LARGEST_PX,
-            help=f"Longer side at which face-finders look, {LONGEST_PX} if not given; can be repeated.",
-        ),
-    ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
+    root: Path, detector: tuple[str, ...], longest_px: tuple[int, ...], json_file: Path | None
 ) -> None:
     """Measure face detectors side by side."""
     from mien.datasets.photographs import read_photographs

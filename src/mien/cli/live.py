@@ -1,25 +1,47 @@
 """Bars that move in the terminal while a camera runs."""
 
 import contextlib
+import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+
+import click
 
 from mien.tracking import TrackedFace
 
 WIDTH = 30
+REDRAWN_AFTER_S = 1 / 15
 
 
 @contextlib.contextmanager
 def live_bars() -> Iterator[Callable[[Sequence[TrackedFace]], None]]:
     """A function that shows the people of a frame; on a stream that is no terminal, a line for each change."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.live import Live
-        from rich.text import Text
-
-        with Live(console=Console(stderr=True), refresh_per_second=15, transient=True) as live:
-            yield lambda faces: live.update(Text(bars(faces)))
+    if not sys.stderr.isatty():
+        yield _changes()
         return
+    shown, drawn_s = 0, 0.0
+
+    def draw(lines: list[str]) -> None:
+        nonlocal shown
+        above = f"\x1b[{shown}A" if shown else ""
+        click.echo(f"{above}\r\x1b[J" + "".join(f"{line}\n" for line in lines), nl=False, err=True)
+        shown = len(lines)
+
+    def show(faces: Sequence[TrackedFace]) -> None:
+        nonlocal drawn_s
+        if time.monotonic() - drawn_s >= REDRAWN_AFTER_S:
+            drawn_s = time.monotonic()
+            columns, rows = shutil.get_terminal_size()
+            draw([line[: columns - 1] for line in bars(faces).splitlines()[: rows - 1]])
+
+    try:
+        yield show
+    finally:
+        draw([])
+
+
+def _changes() -> Callable[[Sequence[TrackedFace]], None]:
     shown: dict[int, str] = {}
 
     def tell(faces: Sequence[TrackedFace]) -> None:
@@ -28,7 +50,7 @@ def live_bars() -> Iterator[Callable[[Sequence[TrackedFace]], None]]:
                 shown[each.person] = each.expression
                 print(f"person {each.person}: {each.expression}", file=sys.stderr, flush=True)
 
-    yield tell
+    return tell
 
 
 def bars(faces: Sequence[TrackedFace]) -> str:

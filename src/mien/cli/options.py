@@ -1,31 +1,56 @@
 """Options that several commands share."""
 
-from typing import Annotated
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-import typer
+import click
 
 import mien
-from mien.detection import make_detector
+from mien.detection import DEFAULT_DETECTOR, make_detector
 from mien.face_finder import LARGEST_PX, LONGEST_PX, MULTIPLE_PX
 
-Model = Annotated[str | None, typer.Option(help="A packaged network, or an ONNX file.")]
-Detector = Annotated[
-    str,
-    typer.Option(
-        help="face-finder, haar, whole-image where each picture is a face crop, or the ONNX file of a face detector."
-    ),
-]
-LongestPx = Annotated[
-    int | None,
-    typer.Option(
-        min=MULTIPLE_PX,
-        max=LARGEST_PX,
-        show_default=False,
-        help=f"Longer side at which face-finder looks at pictures, {LONGEST_PX} if not given; "
-        "more finds smaller faces, more slowly.",
-    ),
-]
-Threads = Annotated[int, typer.Option(min=0, help="Threads of the network; 0 leaves it open.")]
+FILE = click.Path(path_type=Path)
+FRAME_SIDE = click.IntRange(MULTIPLE_PX, LARGEST_PX)
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds, not negative."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Also refuses what is not finite."""
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"expected a number of seconds, found {value}", param, ctx)
+        return found
+
+
+def recognizer_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What `make_recognizer` takes."""
+    for option in (
+        click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open."),
+        click.option(
+            "--longest-px",
+            type=FRAME_SIDE,
+            help=f"Longer side at which face-finder looks at pictures, {LONGEST_PX} if not given; "
+            "more finds smaller faces, more slowly.",
+        ),
+        click.option(
+            "--detector",
+            default=DEFAULT_DETECTOR,
+            help="face-finder, haar, whole-image where each picture is a face crop, "
+            "or the ONNX file of a face detector.",
+        ),
+        click.option("--model", help="A packaged network, or an ONNX file."),
+    ):
+        command = option(command)
+    return command
 
 
 def make_recognizer(model: str | None, detector: str, longest_px: int | None, threads: int) -> "mien.Recognizer":

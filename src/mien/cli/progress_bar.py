@@ -3,11 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
-
+from typing import Any
 
 Bar = tuple[Callable[[str], Any], Callable[..., None]]
 
@@ -18,9 +14,7 @@ def progress_bar(total: int, title: str) -> Iterator[Bar]:
     if total < 2 or not sys.stderr.isatty():
         yield lambda text: print(text, flush=True), lambda done=None: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-    with _bar(total, TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as found:
+    with _bar(total, "{desc} {bar} {n_fmt}/{total_fmt} {remaining}", title) as found:
         yield found
 
 
@@ -30,33 +24,27 @@ def seconds_bar(total_s: float | None, title: str) -> Iterator[Bar]:
     if not sys.stderr.isatty():
         yield lambda text: print(text, flush=True), lambda done=None: None
         return
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    done = TextColumn("{task.completed:.0f} s" if total_s is None else "{task.completed:.0f}/{task.total:.0f} s")
-    time = TimeElapsedColumn() if total_s is None else TimeRemainingColumn()
-    with _bar(total_s, TextColumn(title), BarColumn(), done, time) as found:
+    known = "{desc} {bar} {n:.0f}/{total:.0f} s {remaining}"
+    with _bar(total_s, "{desc} {n:.0f} s {elapsed}" if total_s is None else known, title) as found:
         yield found
 
 
 @contextlib.contextmanager
-def _bar(total: float | None, *columns: "ProgressColumn") -> Iterator[Bar]:
-    from rich.console import Console
-    from rich.progress import Progress
+def _bar(total: float | None, form: str, title: str) -> Iterator[Bar]:
+    from tqdm import tqdm
+    from tqdm.contrib import DummyTqdmFile
 
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=True) as bar:
-        task = bar.add_task("", total=total)
+    terminal = sys.stderr
+    with (
+        tqdm(total=total, desc=title, bar_format=form, ncols=79, nrows=2, leave=False, file=terminal) as bar,
+        contextlib.redirect_stderr(DummyTqdmFile(terminal)),  # lines go above the bar
+    ):
 
         def show(text: str) -> None:
-            if sys.stdout.isatty():  # the same terminal: the line must go above the bar
-                console.print(text, markup=False, highlight=False, soft_wrap=True)
-            else:
-                print(text, flush=True)
+            tqdm.write(text, file=sys.stdout)
+            sys.stdout.flush()
 
         def advance(done: float | None = None) -> None:
-            if done is None:
-                bar.advance(task)
-            else:
-                bar.update(task, completed=done)
+            bar.update(1 if done is None else done - bar.n)
 
         yield show, advance

@@ -3,37 +3,45 @@
 import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated
 
+import click
 import numpy as np
-import typer
 
 import mien
-from mien.cli.options import Detector, LongestPx, Model, Threads, make_recognizer
+from mien.cli.options import FILE, make_recognizer, recognizer_options
 from mien.cli.progress_bar import progress_bar
-from mien.detection import DEFAULT_DETECTOR
 from mien.errors import ImageError
 from mien.images import MAX_PIXELS
 from mien.weights import list_detectors
 
 
+@click.command(no_args_is_help=True)
+@click.argument("paths", nargs=-1, required=True)
+@recognizer_options
+@click.option("--json", "json_lines", is_flag=True, help="One JSON object a line.")
+@click.option("--csv", "csv_file", type=FILE, help="Also write a csv file.")
+@click.option("--out", type=FILE, help="Also write annotated copies to a folder.")
+@click.option("--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, help="Larger images are refused.")
 def predict(
-    paths: Annotated[list[str], typer.Argument(help="Images, folders, globs, or - for stdin.")],
-    model: Model = None,
-    detector: Detector = DEFAULT_DETECTOR,
-    longest_px: LongestPx = None,
-    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write a csv file.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write annotated copies to a folder.")] = None,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Larger images are refused.")] = MAX_PIXELS,
-    threads: Threads = 0,
+    paths: tuple[str, ...],
+    model: str | None,
+    detector: str,
+    longest_px: int | None,
+    threads: int,
+    json_lines: bool,
+    csv_file: Path | None,
+    out: Path | None,
+    max_pixels: int,
 ) -> None:
-    """Find the faces in pictures and say what each expresses."""
+    """Find the faces in pictures and say what each expresses.
+
+    PATHS: images, folders, globs, or - for stdin.
+    """
     from mien.outputs import AnnotatedCopies, CsvFile, to_json, to_record, to_text
     from mien.sources import expand
 
     recognizer = make_recognizer(model, detector, longest_px, threads)
-    sources = expand(paths, without=out)
+    sources = expand(list(paths), without=out)
     failed = False
     with contextlib.ExitStack() as stack:
         table = CsvFile(csv_file, recognizer.expressions) if csv_file else None
@@ -60,9 +68,10 @@ def predict(
                 show(to_text(record))
             advance()
     if failed:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
+@click.command()
 def models() -> None:
     """List the packaged networks and the face detector."""
     for card in mien.list_models():
@@ -82,18 +91,32 @@ def models() -> None:
             print(f"  {name}: {score:.4f}")
 
 
+@click.command(no_args_is_help=True)
+@click.argument("folder", type=FILE)
+@click.option(
+    "--out", type=FILE, required=True, help="The csv file to write; a picture for each expression goes beside it."
+)
+@recognizer_options
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1),
+    default=0.8,
+    help="From this probability on, the network decides alone.",
+)
 def label(
-    folder: Annotated[Path, typer.Argument(help="Pictures of unlabelled faces; subfolders are searched too.")],
-    out: Annotated[Path, typer.Option(help="The csv file to write; a picture for each expression goes beside it.")],
-    model: Model = None,
-    detector: Detector = DEFAULT_DETECTOR,
-    longest_px: LongestPx = None,
-    confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="From this probability on, the network decides alone.")
-    ] = 0.8,
-    threads: Threads = 0,
+    folder: Path,
+    out: Path,
+    model: str | None,
+    detector: str,
+    longest_px: int | None,
+    threads: int,
+    confidence: float,
 ) -> None:
-    """Sort the faces of a folder into expressions: the network where it is sure, similar faces where it is not."""
+    """Sort the faces of a folder into expressions.
+
+    The network decides where it is sure, similar faces where it is not. FOLDER: pictures of unlabelled faces;
+    subfolders are searched too.
+    """
     from mien.clustering import EXACT_LIMIT, require_index
     from mien.contact_sheet import write_sheets
     from mien.labelling import label_faces
@@ -101,7 +124,7 @@ def label(
     from mien.sources import expand
 
     if folder.resolve() in out.resolve().parents:
-        raise typer.BadParameter(f"expected --out outside of {folder}, whose pictures are all taken for faces")
+        raise click.BadParameter(f"expected --out outside of {folder}, whose pictures are all taken for faces")
     recognizer = make_recognizer(model, detector, longest_px, threads)
     sources = expand([str(folder)])
     if len(sources) > EXACT_LIMIT:
@@ -129,4 +152,4 @@ def label(
     print(f"{int((labels.labels < 0).sum())} without a label", file=sys.stderr)
     print(out)
     if failed:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)

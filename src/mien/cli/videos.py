@@ -10,14 +10,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 from PIL import Image
 
-from mien.cli.options import Detector, LongestPx, Model, Threads, make_recognizer
+from mien.cli.options import FILE, Seconds, make_recognizer, recognizer_options
 from mien.cli.progress_bar import seconds_bar
-from mien.detection import DEFAULT_DETECTOR
 from mien.drawing import draw_faces
 from mien.errors import VideoError
 from mien.preprocessing import ImageArray
@@ -30,36 +29,46 @@ if TYPE_CHECKING:
     from mien.video_file import VideoFile
 
 
-def _finite(value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"expected a number of seconds, found {value}")
-    return value
+csv_option = click.option("--csv", "csv_file", type=FILE, help="Write a row for each face of each frame.")
+every_option = click.option(
+    "--every", type=click.IntRange(1), default=1, help="Look for faces in every so manieth frame."
+)
+half_life_option = click.option(
+    "--half-life",
+    type=Seconds(),
+    default=TrackingOptions.half_life_s,
+    help="Seconds after which a score counts half; 0: no smoothing.",
+)
 
 
-Every = Annotated[int, typer.Option(min=1, help="Look for faces in every so manieth frame.")]
-HalfLife = Annotated[
-    float, typer.Option(min=0, callback=_finite, help="Seconds after which a score counts half; 0: no smoothing.")
-]
-CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write a row for each face of each frame.")]
-
-
+@click.command(no_args_is_help=True)
+@click.argument("source", type=FILE)
+@click.option("--out", type=FILE, help="Write an annotated copy, with sound.")
+@csv_option
+@click.option("--timeline", type=FILE, help="Write a picture of expressions over time (PNG).")
+@click.option("--json", "json_lines", is_flag=True, help="One JSON object a frame, and one for the summary.")
+@every_option
+@half_life_option
+@click.option("--start", type=Seconds(), default=0.0, help="Seconds of the video to skip.")
+@recognizer_options
 def video(
-    source: Annotated[Path, typer.Argument(help="The video.")],
-    out: Annotated[Path | None, typer.Option(help="Write an annotated copy, with sound.")] = None,
-    csv_file: CsvFile = None,
-    timeline: Annotated[Path | None, typer.Option(help="Write a picture of expressions over time (PNG).")] = None,
-    json_lines: Annotated[
-        bool, typer.Option("--json", help="One JSON object a frame, and one for the summary.")
-    ] = False,
-    every: Every = 1,
-    half_life: HalfLife = TrackingOptions.half_life_s,
-    start: Annotated[float, typer.Option(min=0, callback=_finite, help="Seconds of the video to skip.")] = 0.0,
-    model: Model = None,
-    detector: Detector = DEFAULT_DETECTOR,
-    longest_px: LongestPx = None,
-    threads: Threads = 0,
+    source: Path,
+    out: Path | None,
+    csv_file: Path | None,
+    timeline: Path | None,
+    json_lines: bool,
+    every: int,
+    half_life: float,
+    start: float,
+    model: str | None,
+    detector: str,
+    longest_px: int | None,
+    threads: int,
 ) -> None:
-    """Follow the faces of a video and say what each expresses over time."""
+    """Follow the faces of a video and what they express.
+
+    SOURCE: the video.
+    """
     from mien.outputs import PersonRows, frame_record
     from mien.timeline import Timeline
     from mien.video import Video
@@ -113,21 +122,31 @@ def video(
     if timeline:
         Image.fromarray(summary.draw()).save(timeline, "PNG")
     if failure:
-        raise typer.Exit(128 + stopped[0] if stopped else 1)
+        raise click.exceptions.Exit(128 + stopped[0] if stopped else 1)
 
 
+@click.command()
+@click.option("--device", default="0", help="Number of the camera, or its name.")
+@csv_option
+@click.option("--seconds", type=Seconds(), help="Stop after so many seconds.")
+@every_option
+@half_life_option
+@recognizer_options
 def camera(
-    device: Annotated[str, typer.Option(help="Number of the camera, or its name.")] = "0",
-    csv_file: CsvFile = None,
-    seconds: Annotated[float | None, typer.Option(min=0, callback=_finite, help="Stop after so many seconds.")] = None,
-    every: Every = 1,
-    half_life: HalfLife = TrackingOptions.half_life_s,
-    model: Model = None,
-    detector: Detector = DEFAULT_DETECTOR,
-    longest_px: LongestPx = None,
-    threads: Threads = 0,
+    device: str,
+    csv_file: Path | None,
+    seconds: float | None,
+    every: int,
+    half_life: float,
+    model: str | None,
+    detector: str,
+    longest_px: int | None,
+    threads: int,
 ) -> None:
-    """Follow the faces before a camera, as bars in the terminal; Ctrl-C ends it."""
+    """Follow the faces before a camera.
+
+    Their expressions are bars in the terminal; Ctrl-C ends it.
+    """
     from mien.camera import camera_source
     from mien.cli.live import live_bars
     from mien.outputs import PersonRows
@@ -166,7 +185,7 @@ def camera(
     _tell(summary, json_lines=False)
     if failure:
         print(f"mien: camera {device}: {failure}", file=sys.stderr)
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 @contextlib.contextmanager
