@@ -45,6 +45,15 @@ def test_clusters_decide_where_the_network_is_not_sure() -> None:
     assert (strict.labels >= 0).sum() == 30
 
 
+def test_few_faces_are_not_all_alike() -> None:
+    """Each of eleven or fewer faces is among the ten nearest of all others."""
+    unlike = np.random.default_rng(0).normal(size=(30, 64)).astype(np.float32)
+    for count in (2, 5, 11, 30):
+        scorer = ScorerOf(np.zeros((count, 3), np.float32), unlike[:count])
+        clusters = label_faces(scorer, numbered(count)).clusters  # type: ignore[arg-type]
+        assert np.bincount(clusters).max() <= count // 2 + 1
+
+
 class ScorerOf:
     """Known logits and features of faces whose first pixel is their number."""
 
@@ -95,6 +104,9 @@ def test_a_folder_from_the_command_line(examples: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1  # one picture could not be read
     assert "zz.png" in result.stderr
     assert result.stdout.strip() == str(out)
+    assert "1 of 4 pictures could not be read" in result.stderr
+    result = CliRunner().invoke(app, ["label", str(tmp_path / "photos"), "--out", str(tmp_path / "labels")])
+    assert "expected a file to write for --out, found the folder" in result.stderr
     with out.open() as stream:
         rows = list(csv.DictReader(stream))
     assert [Path(row["source"]).name for row in rows] == [
@@ -112,4 +124,4 @@ def test_a_folder_from_the_command_line(examples: Path, tmp_path: Path) -> None:
         file.unlink()
     result = CliRunner().invoke(app, ["label", str(tmp_path / "photos"), "--out", str(out)])
     assert isinstance(result.exception, ImageError)
-    assert "expected pictures of faces, found no face in 2" in str(result.exception)
+    assert "expected pictures of faces, found no face in 1; 1 could not be read" in str(result.exception)

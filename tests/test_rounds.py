@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from PIL import Image
 
 from mien.cli import app
 from mien.clustering import NEIGHBOURS, THRESHOLD
-from mien.datasets import open_dataset, pixel_key
+from mien.datasets import as_faces, open_dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.datasets.splits import Subset
 from mien.errors import CheckpointError, DatasetError, ExperimentError
@@ -94,6 +95,8 @@ def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_pa
     result = CliRunner().invoke(app, command)
     assert isinstance(result.exception, ExperimentError)
     assert "expected --unlabelled, where the faces are" in str(result.exception)
+    inside = CliRunner().invoke(app, [*command, "--unlabelled", str(school / "labelled" / "training")])
+    assert "expected a folder outside of" in str(inside.exception)
     command += ["--unlabelled", str(school / "unlabelled"), "--export", str(tmp_path / "school.onnx")]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
@@ -114,6 +117,10 @@ def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_pa
     assert summary["agreement_with_the_network"] > 0.8
     with np.load(out / "round-2" / "labels.npz") as kept:
         labels = kept["labels"]
+    with (out / "round-2" / "labels.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [Path(row["source"]).name for row in rows] == [f"{index:02d}.png" for index in range(90)]
+    assert [row["expression"] != "" for row in rows] == (labels >= 0).tolist()
     named = labels >= 0
     order = sorted(NAMES, key=open_dataset("folder", school / "labelled", "training").expressions.index)
     truth = np.array([order.index(NAMES[index % 3]) for index in range(90)])
@@ -161,12 +168,16 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
         if number < 5:
             shutil.rmtree(tmp_path / "moved")
     (tmp_path / "moved" / "round-2" / "last.safetensors").unlink()
-    fewer = Subset(unlabelled, range(80), "all")
+    fewer, moved = Subset(unlabelled, range(80), "all"), Subset(labelled, [*range(1, 36), 0], "training")
     assert wanted.joint
     other = replace(wanted, joint=replace(wanted.joint, purity=0.9))
-    for changed, faces in ((wanted, fewer), (other, unlabelled)):
+    for changed, own, faces in (
+        (wanted, labelled, fewer),
+        (other, labelled, unlabelled),
+        (wanted, moved, unlabelled),
+    ):
         with pytest.raises(CheckpointError, match=r"labels\.npz: expected labels made with these \[joint\] options"):
-            train_rounds(changed, labelled, faces, selection, tmp_path / "moved", resume=True)
+            train_rounds(changed, own, faces, selection, tmp_path / "moved", resume=True)
 
 
 @pytest.mark.parametrize("view_share", [0, 0.5])
@@ -301,13 +312,17 @@ def test_fewer_faces_than_neighbours_and_unreadable_ones(school: Path, tmp_path:
         experiment_from_dict(leaking, "x")
     leaking["joint"]["unlabelled_split"] = "labelled-10-of-training-rest"
     experiment_from_dict(leaking, "x")
+    labels_alone = values(soft=True)
+    labels_alone["method"]["options"] = {"targets": "drawn"}
+    with pytest.raises(ExperimentError, match=r"method\.options\.targets: expected 'distribution' or none.*'drawn'"):
+        experiment_from_dict(labels_alone, "x")
     with pytest.raises(ExperimentError, match="joint rounds and folds do not go together"):
         experiment_from_dict({**values(), "data": {"dataset": "folder", "folds": 3}}, "x")
 
 
 def test_weights_scale_the_loss_of_a_face(school: Path) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
-    joined = Joined(labelled, labelled, np.arange(36), np.arange(36) % 3, 0.25)
+    joined = Joined(labelled, as_faces(labelled, Preprocessing(32))[0], np.arange(36) % 3, 0.25)
     wanted = replace(experiment(), joint=None)
     state = Training(wanted, joined, None, torch.device("cpu"))
     assert isinstance(state.method, Standard)

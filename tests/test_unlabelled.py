@@ -55,15 +55,15 @@ def test_lfw_is_cropped_to_the_main_face(tmp_path: Path) -> None:
 
 def test_joined_faces_have_their_new_labels_and_weights(class_folders: Path) -> None:
     labelled = open_dataset("folder", class_folders, "public_test")
-    other = open_dataset("folder", class_folders, "training")
-    joined = Joined(labelled, other, np.array([4, 0]), np.array([2, 1]), 0.5)
+    faces = np.stack([drawn_face(2, 7), drawn_face(1, 8)])[..., None]
+    joined = Joined(labelled, faces, np.array([2, 1]), 0.5)
     assert len(joined) == len(labelled) + 2
     assert [sample.label for sample in joined[-2:]] == [2, 1]
-    assert joined[-1].source == other[0].source
+    assert (joined[-1].image == faces[1]).all()
     assert joined[0].source == labelled[0].source
     assert joined.targets() is None
     distributions = np.array([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]], np.float32)
-    soft = Joined(labelled, other, np.array([4, 0]), np.array([2, 1]), 0.5, distributions, repeats=2)
+    soft = Joined(labelled, faces, np.array([2, 1]), 0.5, distributions, repeats=2)
     assert len(soft) == 2 * len(labelled) + 2
     assert [sample.source for sample in soft[len(labelled) : -2]] == [sample.source for sample in labelled]
     assert [sample.label for sample in soft[-2:]] == [2, 1]
@@ -83,7 +83,7 @@ def test_votes_of_new_faces_are_not_looked_at(tmp_path: Path) -> None:
     mixed = [0, 0, 5, 0, 0, 0, 5, 0, 0, 0]
     write_votes_csv(tmp_path / "fer2013new.csv", [("Training", mixed)] * 4)
     labelled = open_dataset("ferplus-distribution", tmp_path, "training")
-    joined = Joined(labelled, labelled, np.array([1]), np.array([3]), 1.0)
+    joined = Joined(labelled, np.stack([labelled[1].image]), np.array([3]), 1.0)
     votes, targets = joined.votes(), joined.targets()
     assert votes is not None
     assert targets is not None

@@ -18,7 +18,8 @@ Indices = NDArray[np.int64]
 EXACT_LIMIT = 20_000
 """Up to so many embeddings, neighbours are searched exactly (some seconds)."""
 NEIGHBOURS, THRESHOLD = 10, 0.3
-"""Length of neighbour lists and largest rank-order distance in a cluster, unless another is asked for (chosen)."""
+"""Length of neighbour lists, and the rank-order distance below which two faces are linked, unless another is asked for
+(chosen)."""
 BLOCK = 4_000_000
 """Numbers handled at once, to bound memory."""
 
@@ -63,12 +64,20 @@ def _approximate(embeddings: Embeddings, count: int, seed: int) -> Indices:
     width = embeddings.shape[1]
     lists = round(2 * len(embeddings) ** 0.5)
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
-    index.cp.seed, index.cp.niter = seed, 10
+    index.cp.seed, index.cp.niter = seed % 2**31, 10
     index.train(embeddings)
     index.add(embeddings)
     index.nprobe = 16
     found: Indices = index.search(embeddings, count + 1)[1]
     return found
+
+
+def neighbours_among(images: int, most: int = NEIGHBOURS) -> int:
+    """Length of the neighbour lists of so many images: a third of the others, `most` at most, and at least 1.
+
+    Were all in all lists, all would be alike.
+    """
+    return min(most, max(1, (images - 1) // 3))
 
 
 def require_neighbours(images: int, count: int) -> None:

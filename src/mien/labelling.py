@@ -15,6 +15,7 @@ from mien.clustering import (
     Indices,
     has_index,
     nearest_neighbours,
+    neighbours_among,
     normalise,
     rank_order_clusters,
 )
@@ -51,15 +52,15 @@ def label_faces(
 
     confidence: from this probability on, the network's answer is taken. The other faces get the expression of their
     cluster, where enough of its sure members agree, or of the nearest mean (`Guidance`).
-    neighbours, threshold: of approximate rank-order clustering; for few faces, all of them are neighbours.
+    neighbours, threshold: of approximate rank-order clustering; for few faces, a third of them are neighbours.
     """
     probabilities, features = score_with_mirror(scorer.logits_and_features, faces)
     embeddings = normalise(features)  # not less their mean: all faces may show the same expression
     sure = probabilities.max(axis=1) >= confidence
     anchors = np.where(sure, probabilities.argmax(axis=1), -1)
-    count = min(neighbours, len(faces) - 1)
     clusters = np.zeros(len(faces), np.int64)
-    if count:
+    if len(faces) > 1:
+        count = neighbours_among(len(faces), neighbours)
         nearest = nearest_neighbours(embeddings, count, exact=None if has_index() else True)
         clusters = rank_order_clusters(nearest, threshold)
     found = label_clusters(embeddings, clusters, anchors, probabilities.shape[1], guidance or Guidance())

@@ -117,6 +117,8 @@ def train(
         raise ExperimentError(f"{experiment}: expected one network for --export, found {wanted.data.folds} folds")
     if unlabelled and not wanted.joint:
         raise ExperimentError(f"{experiment}: expected a [joint] table for --unlabelled, found none")
+    if unlabelled and wanted.data.dataset == "folder" and root.resolve() in unlabelled.resolve().parents:
+        raise ExperimentError(f"{unlabelled}: expected a folder outside of {root}, whose subfolders are all classes")
     find_device(device)
     data, method = wanted.data, method_class(wanted.method.name)
     folder = out or Path("runs") / wanted.name

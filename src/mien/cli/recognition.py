@@ -125,11 +125,13 @@ def label(
 
     if folder.resolve() in out.resolve().parents:
         raise click.BadParameter(f"expected --out outside of {folder}, whose pictures are all taken for faces")
+    if out.is_dir():
+        raise click.BadParameter(f"expected a file to write for --out, found the folder {out}")
     recognizer = make_recognizer(model, detector, longest_px, threads)
     sources = expand([str(folder)])
     if len(sources) > EXACT_LIMIT:
         require_index()
-    places, crops, failed = [], [], False
+    places, crops, unread = [], [], 0
     with progress_bar(len(sources), "label") as (_, advance):
         for source in sources:
             try:
@@ -137,11 +139,12 @@ def label(
                 places += [(source.name, detection.box_xyxy) for detection in detections]
                 crops += list(found)
             except ImageError as error:
-                failed = True
+                unread += 1
                 print(f"mien: {error}", file=sys.stderr)
             advance()
     if not crops:
-        raise ImageError(f"{folder}: expected pictures of faces, found no face in {len(sources)}")
+        found_none = f"{folder}: expected pictures of faces, found no face in {len(sources) - unread}"
+        raise ImageError(found_none + (f"; {unread} could not be read" if unread else ""))
     faces = np.stack(crops)
     labels = label_faces(recognizer.scorer, faces, confidence)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -150,6 +153,8 @@ def label(
     for name, count in sheets.items():
         print(f"{count} {name}", file=sys.stderr)
     print(f"{int((labels.labels < 0).sum())} without a label", file=sys.stderr)
+    if unread:
+        print(f"{unread} of {len(sources)} pictures could not be read", file=sys.stderr)
     print(out)
-    if failed:
+    if unread:
         raise click.exceptions.Exit(1)

@@ -56,7 +56,8 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "
 
     learned_from: what a network's card says, such as "fer2013 training, with faces of lfw all labelled by rank-order".
     Where no part of it is this data set, the training split that belongs to the measured split is taken (for a part
-    that mien made, its rest). Empty where there is no training split.
+    that mien made, its rest). Of a part that is labelled as if the rest were not, the rest may have been learned from
+    too, and counts. Empty where there is no training split.
     """
     wanted = {
         (other, part)
@@ -68,6 +69,8 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "
         if learned is None:
             return set()
         wanted = {(name, learned)}
+    parts = ((other, f"{part}-rest") for other, part in wanted if (made := parse_split(part)) and made.by_class)
+    wanted |= {each for each in parts if not each[1].endswith("-rest-rest") and each[1] != split}
     keys: set[str] = set()
     for other, part in wanted:
         # FERPlus leaves images out; FER2013 has every image that a network for either may have seen.

@@ -64,6 +64,11 @@ class Experiment:
                     f"joint.unlabelled_split: expected {rest!r} of {self.data.dataset}, or another data set: "
                     "other parts hold faces that are learned from or measured"
                 )
+        if self.joint and self.joint.soft and self.method.options.get("targets", "distribution") != "distribution":
+            raise ValueError(
+                f"method.options.targets: expected 'distribution' or none, since joint.soft labels are distributions, "
+                f"found {self.method.options['targets']!r}"
+            )
         if self.schedule.shape == "plateau" and (self.data.folds or self.data.selection_split == "none"):
             raise ValueError("schedule.shape 'plateau' needs a selection_split")
         return self

@@ -228,9 +228,9 @@ class JointOptions:
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
     """Guided rank-order clusters; seeded k-means (guidance.py); or the network's own answers where it is sure."""
     neighbours: Count = NEIGHBOURS
-    """Length of the neighbour lists of rank-order clustering."""
+    """Length of the neighbour lists of rank-order clustering; at most a third of the faces."""
     threshold: Positive = THRESHOLD
-    """Largest rank-order distance of faces in one cluster."""
+    """Rank-order distance below which two faces are linked; linked ones make a cluster."""
     fewest_labelled: Count = Guidance.fewest_labelled
     """Labelled members a cluster needs to be named after them."""
     purity: Share = Guidance.purity

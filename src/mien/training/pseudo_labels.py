@@ -1,5 +1,6 @@
 """Labels for unlabelled faces in a round of joint learning: what is proposed, written down and told."""
 
+import csv
 import hashlib
 import json
 import os
@@ -12,7 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.clustering import Embeddings, Indices, embed, nearest_neighbours, normalise, rank_order_clusters
+from mien.clustering import (
+    Embeddings,
+    Indices,
+    embed,
+    nearest_neighbours,
+    neighbours_among,
+    normalise,
+    rank_order_clusters,
+)
 from mien.contact_sheet import write_sheets
 from mien.datasets import Dataset, as_faces, pixel_key
 from mien.errors import CheckpointError, DatasetError, ImageError
@@ -34,7 +43,7 @@ from mien.training.machine import find_device
 from mien.training.options import JointOptions
 from mien.training.torch_scorer import TorchScorer
 
-LABELS, SUMMARY = "labels.npz", "round.json"
+LABELS, TABLE, SUMMARY = "labels.npz", "labels.csv", "round.json"
 REASONS = {
     Reason.LABELLED_MEMBERS: "named after labelled members",
     Reason.NEAREST_CENTRE: "named after the nearest class centre",
@@ -55,6 +64,8 @@ class Unlabelled:
     """uint8 (M, S, S, C)."""
     indices: Indices
     """(M,) positions in the data set."""
+    sources: list[str]
+    """Where each of the M faces was found."""
     skipped: list[str]
     """Why others could not be read."""
     known: int
@@ -67,24 +78,25 @@ class Unlabelled:
 
 def read_unlabelled(dataset: Dataset, preprocessing: Preprocessing, known: Set[str] = frozenset()) -> Unlabelled:
     """Read faces, but those with `known` pixel keys and those that cannot be read; DatasetError when none is left."""
-    faces, indices, skipped, same = [], [], [], 0
+    faces, indices, sources, skipped, same = [], [], [], [], 0
     for index in range(len(dataset)):
         try:
-            image = dataset.sample(index).image
+            sample = dataset.sample(index)
         except ImageError as error:
             skipped.append(str(error))
             continue
-        if pixel_key(image) in known:
+        if pixel_key(sample.image) in known:
             same += 1
             continue
-        faces.append(whole_image_face(image, preprocessing))
+        faces.append(whole_image_face(sample.image, preprocessing))
         indices.append(index)
+        sources.append(sample.source)
     if not faces:
         raise DatasetError(
             f"{dataset.name}: expected unlabelled faces, found none among {len(dataset)}: {len(skipped)} cannot be "
             f"read, {same} are labelled or selected on"
         )
-    return Unlabelled(np.stack(faces), np.array(indices, np.int64), skipped, same)
+    return Unlabelled(np.stack(faces), np.array(indices, np.int64), sources, skipped, same)
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,9 @@ def label_unlabelled(
     """
     joint = experiment.joint
     assert joint is not None
-    made_from = _made_from(experiment, joint, found, before)
+    preprocessing = Preprocessing.from_dict(load_checkpoint(before[0]).facts["preprocessing"])
+    own_faces, own_labels = as_faces(labelled, preprocessing)
+    made_from = _made_from(experiment, joint, own_faces, own_labels, found, before)
     if resume and (folder / LABELS).exists():
         with np.load(folder / LABELS) as kept:
             if str(kept["made_from"]) != made_from:
@@ -123,7 +137,6 @@ def label_unlabelled(
                 )
             return PseudoLabels(kept["labels"], kept["distributions"] if joint.soft else None)
     scorers = [_scorer(file, device) for file in before]
-    own_faces, own_labels = as_faces(labelled, scorers[0].preprocessing)
     faces = np.concatenate((own_faces, found.faces))
     scored = [score_with_mirror(scorer.logits_and_features, faces) for scorer in scorers]
     probabilities = np.stack([each[0] for each in scored]).mean(axis=0, dtype=np.float32)
@@ -143,6 +156,7 @@ def label_unlabelled(
     temporary = folder / f"{SUMMARY}.part"
     temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, folder / SUMMARY)
+    _write_table(folder / TABLE, found, labels, similarity, labelled.expressions)
     temporary = folder / f"part-{LABELS}"
     np.savez(
         temporary,
@@ -162,10 +176,31 @@ def _scorer(checkpoint: Path, device: str | None) -> TorchScorer:
     return TorchScorer(network, Preprocessing.from_dict(found.facts["preprocessing"]))
 
 
-def _made_from(experiment: Experiment, joint: JointOptions, found: Unlabelled, before: Sequence[Path]) -> str:
+def _write_table(
+    file: Path, found: Unlabelled, labels: Indices, similarity: NDArray[np.float32], expressions: Sequence[str]
+) -> None:
+    """A csv row for each face: where it was found, its expression (empty for none), and how near it is."""
+    temporary = file.with_name(f"{file.name}.part")
+    with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["source", "expression", "similarity"])
+        for source, label, near in zip(found.sources, labels, similarity, strict=True):
+            writer.writerow([source, expressions[label] if label >= 0 else "", f"{near:.4f}"])
+    os.replace(temporary, file)
+
+
+def _made_from(
+    experiment: Experiment,
+    joint: JointOptions,
+    own_faces: ImageArray,
+    own_labels: Indices,
+    found: Unlabelled,
+    before: Sequence[Path],
+) -> str:
     """A digest of all that labels depend on."""
+    own = hashlib.sha256(own_faces.tobytes() + own_labels.tobytes()).hexdigest()
     weights = [hashlib.sha256(file.read_bytes()).hexdigest() for file in before]
-    text = json.dumps([asdict(joint), experiment.seed, found.digest(), weights], sort_keys=True)
+    text = json.dumps([asdict(joint), experiment.seed, own, found.digest(), weights], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -180,7 +215,7 @@ def propose(
     """Labels for unlabelled faces: embeddings (N, D), probabilities (N, K), labels (N,) with -1 for unlabelled."""
     if joint.labelling == "rank-order":
         guidance = Guidance(joint.fewest_labelled, joint.purity, joint.similarity, joint.margin)
-        neighbours = nearest_neighbours(embeddings, joint.neighbours, seed=seed)
+        neighbours = nearest_neighbours(embeddings, neighbours_among(len(labels), joint.neighbours), seed=seed)
         clusters = rank_order_clusters(neighbours, joint.threshold)
         found = label_clusters(embeddings, clusters, labels, classes, guidance)
     elif joint.labelling == "seeded-k-means":
@@ -196,7 +231,7 @@ def propose(
 
 def sharpened(distributions: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     """Distributions (N, K) raised to the power of 1 / temperature, scaled to sums of 1."""
-    powers = distributions ** np.float32(1 / temperature)
+    powers = (distributions / distributions.max(axis=1, keepdims=True)) ** np.float32(1 / temperature)
     result: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
     return result
 

@@ -8,8 +8,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from mien.clustering import require_neighbours
 from mien.datasets import Dataset, pixel_key
 from mien.datasets.joined import Joined
@@ -34,9 +32,9 @@ def train_rounds(
     """Train an experiment with `joint` rounds; the result of the last round, whether or not it is better than others.
 
     `out` gets a folder for each round, `round-0` for the training on labelled faces alone, and for each further
-    network of a round. `round-1` and later ones also hold the labels that faces got (labels.npz), a summary
-    (round.json) and a picture of each class's new faces. Unlabelled faces with the pixels of labelled ones or of the
-    selection split are left out.
+    network of a round. `round-1` and later ones also hold the labels that faces got (labels.csv, and labels.npz for
+    resuming), a summary (round.json) and a picture of each class's new faces. Unlabelled faces with the pixels of
+    labelled ones or of the selection split are left out.
     """
     joint = experiment.joint
     assert joint is not None
@@ -58,7 +56,7 @@ def train_rounds(
         relabel = None
         if number:
             given = label_unlabelled(experiment, labelled, found, before, folder, resume, device)
-            training = _enlarged(joint, labelled, unlabelled, found, given)
+            training = _enlarged(joint, labelled, found, given)
             member = _tuning(experiment, joint, number)
             if joint.view_share and number == joint.rounds:
                 relabel = Teachers(before, joint.view_share, joint.temperature, device)
@@ -74,15 +72,12 @@ def train_rounds(
     return result
 
 
-def _enlarged(
-    joint: JointOptions, labelled: Dataset, unlabelled: Dataset, found: Unlabelled, given: PseudoLabels
-) -> Joined:
+def _enlarged(joint: JointOptions, labelled: Dataset, found: Unlabelled, given: PseudoLabels) -> Joined:
     """The labelled faces and those of the others that were given labels."""
-    new = np.flatnonzero(given.labels >= 0)
+    new = given.labels >= 0
     distributions = None if given.distributions is None else given.distributions[new]
-    return Joined(
-        labelled, unlabelled, found.indices[new], given.labels[new], joint.weight, distributions, joint.labelled_repeats
-    )
+    faces = found.faces[new]
+    return Joined(labelled, faces, given.labels[new], joint.weight, distributions, joint.labelled_repeats)
 
 
 def _tuning(experiment: Experiment, joint: JointOptions, number: int) -> Experiment:
