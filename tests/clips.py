@@ -28,13 +28,14 @@ def portraits(height: int = 260) -> list[Image.Image]:
 
 
 def scene(time_s: float, seconds: float, pictures: list[Image.Image]) -> np.ndarray:
-    """The frame at a time: the first portrait goes to the right, the second before it to the left, both turn dark."""
+    """The frame at a time: the first portrait goes to the right, the second before it to the left, hiding it; then both
+    turn dark."""
     share = time_s / seconds
     canvas = Image.new("RGB", SIZE, (70, 90, 80))
     shift = shift_px(time_s, seconds, pictures[0].width)
-    canvas.paste(pictures[0], (shift, 30))
+    canvas.paste(pictures[0], (shift, 100))
     if len(pictures) > 1:
-        canvas.paste(pictures[1], (SIZE[0] - pictures[0].width - shift, 180))
+        canvas.paste(pictures[1], (SIZE[0] - pictures[0].width - shift, 120))
     light = 0.35 + 0.65 * abs(math.cos(math.pi * share * 2)) if share > 0.5 else 1.0
     return (np.asarray(canvas) * light).astype(np.uint8)
 

@@ -58,13 +58,26 @@ def test_hidden_behind_another_while_crossing() -> None:
 
 
 def test_a_short_loss_keeps_the_number_and_a_long_one_does_not() -> None:
-    for lost, expected in ((20, 1), (30, 2)):  # 0.84 and 1.24 seconds from face to face
+    for lost, expected in ((45, 1), (55, 2)):  # 1.84 and 2.24 seconds from face to face
         frames = [[face(50)]] * 5 + [[]] * lost + [[face(50)]]
         assert numbers(walk(frames))[-1] == [expected]
 
 
 def test_somebody_who_leaves_and_somebody_else_who_comes() -> None:
     frames = [[face(50)]] * 5 + [[]] * 5 + [[face(300)]] * 5
+    assert numbers(walk(frames))[-1] == [2]
+
+
+def test_who_turned_while_out_of_sight() -> None:
+    """Seen going to the right at 100 pixels a second, then hidden for a second; the face may have turned."""
+    before = [[face(4.0 * index)] for index in range(10)]
+    for x, size, expected in ((10, 40, 1), (36, 40, 1), (120, 40, 1), (-60, 40, 2), (36, 80, 2), (36, 20, 2)):
+        back = [[face(x, 100 + (40 - size) / 2, size)]] * 3
+        assert numbers(walk([*before, *[[]] * 25, *back]))[-1] == [expected]
+
+
+def test_the_nearest_of_two_out_of_sight_is_back() -> None:
+    frames = [[face(0), face(60)]] * 5 + [[]] * 10 + [[face(40)]] * 5
     assert numbers(walk(frames))[-1] == [2]
 
 
@@ -122,10 +135,12 @@ def test_a_short_false_hit_is_nobody() -> None:
 
 def test_between_looks_faces_move_on() -> None:
     people, _ = follow(People(), [face(0, size=100)], 0.0, OPTIONS)
-    people, _ = follow(people, [face(30, size=100)], 0.3, OPTIONS)  # 100 pixels a second, believed by half
-    (tracked,) = between(people, 0.4)
+    people, _ = follow(people, [face(30, size=100)], 0.3, OPTIONS)
+    (tracked,) = between(people, 0.4)  # 100 pixels a second
     assert (tracked.person, tracked.looked) == (1, False)
-    assert tracked.face.box_xyxy == pytest.approx((35, 100, 135, 200))
+    assert tracked.face.box_xyxy == pytest.approx((40, 100, 140, 200))
+    turned, _ = follow(people, [face(30, size=100)], 0.4, OPTIONS)  # 0 pixels a second, believed by half
+    assert between(turned, 0.5)[0].face.box_xyxy == pytest.approx((35, 100, 135, 200))
     assert tracked.face.landmarks_xy is None
     people, _ = follow(people, [], 0.5, OPTIONS)
     assert between(people, 0.6) == []  # who was not found in the last look is not shown
@@ -139,8 +154,8 @@ def test_landmarks_move_on_with_their_face() -> None:
     people, _ = follow(people, [seen[1]], 0.3, OPTIONS)
     (tracked,) = between(people, 0.4)
     assert tracked.face.landmarks_xy is not None
-    assert tracked.face.landmarks_xy[0] == pytest.approx((45, 110))
-    assert tracked.face.landmarks_xy[4] == pytest.approx((63, 130))
+    assert tracked.face.landmarks_xy[0] == pytest.approx((50, 110))
+    assert tracked.face.landmarks_xy[4] == pytest.approx((68, 130))
 
 
 def test_looks_that_are_further_apart_than_the_memory() -> None:
@@ -148,7 +163,7 @@ def test_looks_that_are_further_apart_than_the_memory() -> None:
     for index in range(5):
         people, tracked = follow(people, [face(50 + 2 * index)], index * 2.0, TrackingOptions())
         found.append([each.person for each in tracked])
-    assert found == [[], [1], [1], [1], [1]]
+    assert found == [[], [], [1], [1], [1]]  # three looks make somebody
 
 
 @pytest.mark.parametrize("rate", [25, 60])

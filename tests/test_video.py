@@ -28,13 +28,18 @@ def test_the_command_follows_two_people(clip: Path, tmp_path: Path) -> None:
     assert frames[-1]["time_s"] == pytest.approx(74 / RATE, abs=0.001)
     people = {person["person"]: person for person in summary["people"]}
     assert sorted(people) == [1, 2]
-    assert all(sum(person["seconds"].values()) > 2.3 for person in people.values())
+    assert sorted(sum(person["seconds"].values()) > 2.3 for person in people.values()) == [False, True]  # one is hidden
+    assert all(sum(person["seconds"].values()) > 1.5 for person in people.values())
     found = read_rows(rows)
     assert {row["person"] for row in found} == {"1", "2"}
-    lefts = {number: [float(row["x0"]) for row in found if row["person"] == number] for number in ("1", "2")}
-    goes_right = [series[-1] > series[0] for series in lefts.values()]
-    assert sorted(goes_right) == [False, True]  # they crossed, each kept its number
-    assert all(abs(np.diff(series)).max() < 40 for series in lefts.values())
+    lefts = {
+        number: {int(row["frame"]): float(row["x0"]) for row in found if row["person"] == number} for number in "12"
+    }
+    shifts = [series[max(series)] - series[min(series)] for series in lefts.values()]
+    assert sorted(shift > 0 for shift in shifts) == [False, True]  # they crossed, each kept its number
+    assert all(abs(shift) > 300 for shift in shifts)
+    for series in lefts.values():
+        assert all(abs(series[frame + 1] - x0) < 40 for frame, x0 in series.items() if frame + 1 in series)
     assert float(found[0]["happiness"]) != float(found[-1]["happiness"])
     with Image.open(picture) as drawn:
         assert drawn.size[0] > 1000
@@ -58,7 +63,7 @@ def test_python_gives_frames_as_they_come(clip: Path, recognizer: Recognizer) ->
         if frame.number == 12:
             break
     assert frames[0].image.shape == (480, 640, 3)
-    assert [len(frame.faces) for frame in frames] == [0] * 5 + [2] * 8  # confirmed by the second look
+    assert [len(frame.faces) for frame in frames] == [0] * 10 + [2] * 3  # confirmed by the third look
     first, second = (next(face for face in frame.faces if face.person == 1) for frame in (frames[10], frames[12]))
     assert first.face.box_xyxy != second.face.box_xyxy  # moved on between looks
     assert first.scores == second.scores
@@ -170,7 +175,7 @@ def test_a_cut_off_video_is_told(tmp_path: Path, recognizer: Recognizer, suffix:
     file = tmp_path / f"cut{suffix}"
     options = {"movflags": "faststart"} if suffix == ".mp4" else {}
     write_clip(file, 4.0, None, people=1, size=(320, 240), container_options=options)
-    file.write_bytes(file.read_bytes()[: file.stat().st_size * 7 // 10])
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     frames = []
     with pytest.raises(VideoError, match=r"ends after \d\.\d\d s; \d\.\d\d s are missing|damaged after"):
         frames.extend(Video(file, recognizer).images())

@@ -2,7 +2,8 @@
 
 Faces are matched greedily to where each person should be by now (constant velocity), by the overlap of boxes, as in
 SORT (Bewley et al., ICIP 2016, https://arxiv.org/abs/1602.00763), with an exponential mean of the velocity in place of
-its filter. All functions are pure: a new state comes from an old one.
+its filter; then the others to who is out of sight and may have come there. All functions are pure: a new state comes
+from an old one.
 """
 
 import math
@@ -11,23 +12,29 @@ from dataclasses import dataclass, replace
 
 from mien.results import Box, Face, intersection_over_union
 
-VELOCITY_HALF_LIFE_S = 0.3
-"""Seconds after which a measured velocity counts half; detectors' boxes jitter by pixels (chosen)."""
+VELOCITY_HALF_LIFE_S = 0.1
+"""Seconds after which a measured velocity counts half; detectors' boxes jitter by pixels. This, `REACH` and `memory_s`
+were chosen on portraits that cross, hide each other and sway."""
+REACH, LIKE_SIZE = 1.2, 0.6
+"""Who was out of sight may be so many sizes of the face beside the way to where the person should be, if the smaller of
+both faces is so large against the other."""
+FEWEST_LOOKS = 3
+"""In so many looks at least a face is found before it is somebody (chosen)."""
 
 
 @dataclass(frozen=True)
 class TrackingOptions:
     """How persons are told apart and scores are smoothed."""
 
-    memory_s: float = 1.0
+    memory_s: float = 2.0
     """Seconds a person may be out of sight and keep the number."""
     overlap: float = 0.2
     """Smallest intersection over union of a face with where the person should be."""
     half_life_s: float = 0.3
     """Seconds after which a score counts half; 0 for no smoothing."""
     confirmed_s: float = 0.2
-    """Seconds for which a face must be found in every frame that is looked at before it is somebody; detectors have
-    short false hits."""
+    """Seconds for which a face must be found in every frame that is looked at, and in three at least, before it is
+    somebody; detectors have short false hits. 0: at once."""
 
     def __post_init__(self) -> None:
         for name in ("memory_s", "half_life_s", "confirmed_s"):
@@ -71,6 +78,8 @@ class Person:
     seen_s: float
     """When it was last seen."""
     scores: Mapping[str, float]
+    looks: int = 1
+    """In how many frames it was found."""
 
 
 @dataclass(frozen=True)
@@ -95,37 +104,58 @@ def follow(
         for person in people.persons
         if person.seen_s == people.looked_s or time_s - person.seen_s <= options.memory_s
     ]
-    pairs = sorted(
-        (
-            (overlap, -place, index)
-            for place, person in enumerate(known)
-            for index, face in enumerate(faces)
-            if (overlap := intersection_over_union(predicted_box(person, time_s), face.box_xyxy)) >= options.overlap
-        ),
-        reverse=True,
-    )
-    person_of: dict[int, Person] = {}
-    taken: set[int] = set()
-    for _, minus_place, index in pairs:
-        place = -minus_place
-        if place not in taken and index not in person_of:
-            taken.add(place)
-            person_of[index] = _seen_again(known[place], faces[index], time_s, options)
-    count = people.count
+    place_of = _matches(known, faces, time_s, options.overlap)
+    count, present = people.count, []
     for index, face in enumerate(faces):
-        if index not in person_of:
-            person_of[index] = Person(0, face, (0.0, 0.0), time_s, time_s, face.scores)
-        person = person_of[index]
-        if not person.number and time_s - person.first_s >= options.confirmed_s - 1e-6:
+        if index in place_of:
+            person = _seen_again(known[place_of[index]], face, time_s, options)
+        else:
+            person = Person(0, face, (0.0, 0.0), time_s, time_s, face.scores)
+        if not person.number and _confirmed(person, time_s, options):
             count += 1
-            person_of[index] = replace(person, number=count)
-    tracked = [
-        TrackedFace(person_of[index].number, face, True, person_of[index].scores)
-        for index, face in enumerate(faces)
-        if person_of[index].number
-    ]
+            person = replace(person, number=count)
+        present.append(person)
+    tracked = [TrackedFace(each.number, each.face, True, each.scores) for each in present if each.number]
+    taken = set(place_of.values())
     absent = [person for place, person in enumerate(known) if place not in taken and person.number]
-    return People((*person_of.values(), *absent), count, time_s), tracked
+    return People((*present, *absent), count, time_s), tracked
+
+
+def _matches(known: Sequence[Person], faces: Sequence[Face], time_s: float, least_overlap: float) -> dict[int, int]:
+    """Which known person each face is, as far as it is one: from indices of faces to indices of persons."""
+    overlaps, ways = [], []
+    for place, person in enumerate(known):
+        expected = predicted_box(person, time_s)
+        for index, face in enumerate(faces):
+            overlap = intersection_over_union(expected, face.box_xyxy)
+            if overlap >= least_overlap:
+                overlaps.append((-overlap, place, index))
+            elif person.number and (off := _beside_the_way(person, face, time_s)) <= REACH:
+                ways.append((off, place, index))
+    found: dict[int, int] = {}
+    for _, place, index in (*sorted(overlaps), *sorted(ways)):
+        if index not in found and place not in found.values():
+            found[index] = place
+    return found
+
+
+def _beside_the_way(person: Person, face: Face, time_s: float) -> float:
+    """How far a face is from the way between where a person was seen last and should be by now, in sizes of the face.
+
+    Infinite where the sizes are unlike.
+    """
+    sizes = sorted(math.sqrt((x1 - x0) * (y1 - y0)) for x0, y0, x1, y1 in (person.face.box_xyxy, face.box_xyxy))
+    if sizes[0] < LIKE_SIZE * sizes[1]:
+        return math.inf
+    start, way = complex(*middle(person.face)), complex(*_moved_px(person, time_s))
+    offset = complex(*middle(face)) - start
+    along = min(1.0, max(0.0, (offset * way.conjugate()).real / abs(way) ** 2)) if way else 0.0
+    return abs(offset - along * way) / sizes[1]
+
+
+def _confirmed(person: Person, time_s: float, options: TrackingOptions) -> bool:
+    long_enough = time_s - person.first_s >= options.confirmed_s - 1e-6
+    return long_enough and (person.looks >= FEWEST_LOOKS or not options.confirmed_s)
 
 
 def between(people: People, time_s: float) -> list[TrackedFace]:
@@ -163,11 +193,12 @@ def _seen_again(person: Person, face: Face, time_s: float, options: TrackingOpti
     velocity = person.velocity
     if passed > 0:
         moved = [(now - then) / passed for now, then in zip(middle(face), middle(person.face), strict=True)]
-        kept = math.pow(0.5, passed / VELOCITY_HALF_LIFE_S)
+        # Of a mean that began with the first sight, not with a standing face.
+        kept = min(math.pow(0.5, passed / VELOCITY_HALF_LIFE_S), 1 - passed / (time_s - person.first_s))
         right, down = (kept * old + (1 - kept) * new for old, new in zip(velocity, moved, strict=True))
         velocity = (right, down)
     scores = smooth(person.scores, face.scores, passed, options.half_life_s)
-    return replace(person, face=face, velocity=velocity, seen_s=time_s, scores=scores)
+    return replace(person, face=face, velocity=velocity, seen_s=time_s, scores=scores, looks=person.looks + 1)
 
 
 def middle(face: Face) -> tuple[float, float]:
