@@ -1,5 +1,6 @@
 import io
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from mien.errors import VideoError  # noqa: E402
 from mien.preprocessing import ImageArray  # noqa: E402
 from mien.results import Face  # noqa: E402
 from mien.tracking import TrackedFace  # noqa: E402
-from mien.video import fresh  # noqa: E402
+from mien.video import newest  # noqa: E402
 
 
 def test_no_camera_is_a_clear_error() -> None:
@@ -40,7 +41,7 @@ def test_cameras_have_numbers_on_windows_too(monkeypatch: pytest.MonkeyPatch) ->
         camera_source("2", "win32")
 
 
-def test_a_slow_reader_of_a_camera_gets_fresh_frames() -> None:
+def test_a_slow_reader_of_a_camera_gets_the_newest_frames() -> None:
     """A camera whose frames wait, 25 a second; reading one takes 0.2 s, as long as five frames."""
     began_s = time.monotonic()
 
@@ -50,11 +51,36 @@ def test_a_slow_reader_of_a_camera_gets_fresh_frames() -> None:
             yield number / 25, np.zeros((1, 1, 3), np.uint8)
 
     ages = []
-    for time_s, _ in fresh(camera()):
+    for time_s, _ in newest(camera()):
         ages.append(time.monotonic() - began_s - time_s)
         time.sleep(0.2)
     assert 5 < len(ages) < 25
-    assert max(ages) < 0.5
+    assert max(ages) < 0.3
+
+
+def test_waiting_for_a_silent_camera_can_end() -> None:
+    silent = threading.Event()
+
+    def camera() -> Iterator[tuple[float, ImageArray]]:
+        yield 0.0, np.zeros((1, 1, 3), np.uint8)
+        silent.wait(60)
+
+    began_s = time.monotonic()
+    given = list(newest(camera(), lambda: time.monotonic() - began_s > 0.5))
+    silent.set()
+    assert len(given) == 1
+    assert time.monotonic() - began_s < 10
+
+
+def test_what_a_camera_gives_last_comes_before_its_failure() -> None:
+    def camera() -> Iterator[tuple[float, ImageArray]]:
+        yield 0.0, np.zeros((1, 1, 3), np.uint8)
+        raise VideoError("unplugged")
+
+    images = newest(camera())
+    assert next(images)[0] == 0
+    with pytest.raises(VideoError, match="unplugged"):
+        next(images)
 
 
 def test_a_camera_ends_after_its_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,17 +8,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 av = pytest.importorskip("av")
 from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip, write_wide  # noqa: E402
 
-from mien import media, video  # noqa: E402
+from mien import media  # noqa: E402
 from mien.errors import VideoError  # noqa: E402
-from mien.preprocessing import ImageArray  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402
-from mien.video import Clock, Video, fresh  # noqa: E402
+from mien.video import Clock, Video  # noqa: E402
 
 TS_BYTES = 188
 SMALL: dict[str, Any] = {"people": 0, "size": (64, 48)}
@@ -139,47 +137,6 @@ def test_the_limit_is_for_the_pixels_that_are_shown(
         next(Video(file, recognizer).images())
 
 
-class World:
-    """Time that passes only when it is told to."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World()
-    monkeypatch.setattr(video, "time", made)
-    return made
-
-
-def test_a_camera_goes_on_after_a_pause(world: World) -> None:
-    """The process was stopped for 90 s; the camera's clock was not, and `Clock` takes the jump for a wrong time."""
-
-    def camera() -> Iterator[tuple[float, ImageArray]]:
-        clock = Clock(0.0, 1 / 25, None)
-        for number in range(300):
-            said_s = number / 25 + (90 if number >= 50 else 0)
-            world.now_s = 1000 + said_s
-            yield clock.following(said_s), np.zeros((1, 1, 3), np.uint8)
-
-    given = [time_s for time_s, _ in fresh(camera())]
-    assert len(given) > 300 - 25 * (video.LONGEST_WAIT_S + 0.2)
-    assert given[-1] == pytest.approx(300 / 25, abs=0.1)
-
-
-def test_a_camera_whose_clock_is_slow(world: World) -> None:
-    def camera() -> Iterator[tuple[float, ImageArray]]:
-        for number in range(25 * 3600):
-            world.now_s = 1000 + number / 25
-            yield number / 25 * (1 - 1e-4), np.zeros((1, 1, 3), np.uint8)
-
-    assert sum(1 for _ in fresh(camera())) == 25 * 3600
-
-
 def test_a_camera_without_a_new_frame_is_asked_again() -> None:
     """As FFmpeg's reader on macOS, which does not wait."""
 
@@ -197,3 +154,20 @@ def test_a_camera_without_a_new_frame_is_asked_again() -> None:
     assert list(media.decode(container, container, patient=True)) == ["frame"] * 3
     with pytest.raises(av.BlockingIOError):
         list(media.packets(Container(), container, patient=False))  # type: ignore[arg-type]
+
+
+def test_avi_with_reordered_frames(tmp_path: Path, recognizer: Recognizer) -> None:
+    """AVI says when frames are decoded, which is not when they are shown."""
+    file = tmp_path / "v.avi"
+    write_clip(file, 2.0, None, **SMALL, video_options={"bf": "2", "x264-params": "scenecut=0"})
+    for start_s in (0.0, 1.0):
+        found = [time_s for time_s, _ in Video(file, recognizer, start_s=start_s).images()]
+        assert found == pytest.approx([index / RATE for index in range(round(start_s * RATE), 2 * RATE)], abs=0.001)
+
+
+@pytest.mark.parametrize("sound", ["ac3", "eac3"])
+def test_sound_that_ends_before_the_start(tmp_path: Path, sound: str) -> None:
+    file, out = tmp_path / "v.mkv", tmp_path / "out.mp4"
+    write_clip(file, 3.0, sound, sound_s=1.0, sound_rate=48_000, **SMALL)
+    assert mien("video", file, "--out", out, "--start", 2, "--detector", "whole-image").returncode == 0
+    assert len(frame_times(out)) == RATE

@@ -131,6 +131,28 @@ def test_a_full_disk_is_told_with_the_name_and_how_to_go_on(clip: Path, tmp_path
     assert picture.stat().st_size
 
 
+@pytest.mark.skipif(os.name == "nt", reason="limits")
+def test_a_full_disk_for_the_copy_is_told_likewise(tmp_path: Path) -> None:
+    file, out = tmp_path / "v.mp4", tmp_path / "out.mp4"
+    write_clip(file, 6.0, people=0, size=(96, 72))
+    words = f"{sys.executable} -m mien video {file} --out {out} --detector whole-image"
+    result = subprocess.run(["bash", "-c", f"ulimit -f 40; {words}"], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 1
+    assert "expected to write a video: File too large; what came before is kept, go on with --start" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_reader_that_is_gone_before_the_summary(clip: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "t.png"
+    with started("video", clip, "--timeline", picture, "--detector", "whole-image", stdout=subprocess.PIPE) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 1
+    assert errors == "mien: standard output: Broken pipe\n"
+    with Image.open(picture) as drawn:
+        assert drawn.size[0] > 1000
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_a_reader_of_lines_that_stops_leaves_whole_files(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"

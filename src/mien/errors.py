@@ -13,6 +13,10 @@ class VideoError(MienError):
     """A video or camera could not be read, or only up to a point."""
 
 
+class VideoWriteError(VideoError):
+    """A video cannot be written."""
+
+
 class ModelError(MienError):
     """A model is unknown, damaged, or of another kind than expected."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 NEEDS_PYAV = "videos and cameras need PyAV; install it with: pip install 'mien[video]'"
-INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
+INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 """Formats whose files say where each time is. In others times may be missing, begin anew, and seeking go astray."""
 NO_FRAME_YET_S = 0.005
 """How long a camera without a new frame is left alone (chosen)."""
@@ -150,6 +150,29 @@ def video_stream(container: "InputContainer", source: str) -> "av.VideoStream":
 def start_seconds(container: "InputContainer") -> float:
     """The time at which a source begins, on its own clock."""
     return (container.start_time or 0) / 1_000_000
+
+
+def timed(
+    container: "InputContainer", frames: "Iterator[av.VideoFrame]"
+) -> "Iterator[tuple[av.VideoFrame, float | None]]":
+    """Frames with their times in seconds from the beginning of the source, None where it does not say.
+
+    AVI only says when frames are decoded; they are shown in the order in which they come, each as much later.
+    """
+    if container.format.name != "avi":
+        begin_s = start_seconds(container)
+        for frame in frames:
+            yield frame, None if frame.time is None else frame.time - begin_s
+        return
+    first_s, last_s, step_s = None, 0.0, 0.0
+    for frame in frames:
+        if frame.dts is None or not frame.time_base:  # the decoder held it back until the end
+            last_s += step_s
+        else:
+            decoded_s = float(frame.dts * frame.time_base)
+            first_s = decoded_s if first_s is None else first_s
+            step_s, last_s = decoded_s - first_s - last_s, decoded_s - first_s
+        yield frame, last_s
 
 
 def frame_seconds(frame: "av.VideoFrame") -> float:

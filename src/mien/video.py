@@ -1,8 +1,10 @@
 """Faces in moving pictures: a file or a camera, frame by frame, in constant memory. Needs PyAV (extra `video`)."""
 
+import contextlib
 import math
-import time
-from collections.abc import Iterator
+import queue
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +20,7 @@ from mien.media import (
     seek,
     start_seconds,
     stream_seconds,
+    timed,
     video_stream,
 )
 from mien.preprocessing import ImageArray
@@ -33,12 +36,8 @@ LONGEST_JUMP_S = 60.0
 """Times further than this beyond the last and beyond the stated length are taken for wrong (chosen)."""
 SHORTER_S = 1.0
 """A video that ends so much before its stated length is cut off (chosen)."""
-LATEST_S = 0.25
-"""A camera's frames that are older than this are left out (chosen): bars show what is, on slow machines too."""
-LONGEST_WAIT_S = 2.0
-"""A camera that seems to give nothing but old frames for so long has another clock now (chosen)."""
-SLOW_CLOCK = 0.001
-"""How much slower than ours a camera's clock may be, as a share (chosen; quartz is within 0.0001)."""
+ASKED_AFTER_S = 0.1
+"""How often it is asked, while a camera gives nothing, whether to go on waiting."""
 TOLERANCE_S = 1e-6
 """Times that differ by less are the same, and the least time between two frames."""
 WARM_S = 1.0
@@ -68,6 +67,7 @@ class Video:
     tracking: how people are told apart and scores smoothed.
     start_s: seconds of the video that are skipped.
     form: FFmpeg's name of the format, such as "v4l2" for cameras; found out if None.
+    stop: for cameras, asked before each frame and while waiting for one; True ends the iteration.
 
     Raises VideoError when the source cannot be read, or holds no frames from start_s on. Damage further on raises it
     too, after all frames before, and so does an end before the time that the file states; damage that the decoder
@@ -82,13 +82,14 @@ class Video:
         tracking: TrackingOptions | None = None,
         start_s: float = 0.0,
         form: str | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1, not {every}")
         if not 0 <= start_s < math.inf:
             raise ValueError(f"start_s must be a time from 0 on, not {start_s}")
         self.source, self.every, self.start_s, self.form = str(source), every, start_s, form
-        self.tracking = tracking or TrackingOptions()
+        self.tracking, self._stop = tracking or TrackingOptions(), stop
         with open_container(self.source, form) as container:
             stream = video_stream(container, self.source)
             self.rate = stream.average_rate or stream.guessed_rate or USUAL_RATE
@@ -102,7 +103,7 @@ class Video:
     def __iter__(self) -> Iterator[Frame]:
         people, number = People(), 0
         images = self._images(max(0.0, self.start_s - WARM_S))
-        for index, (time_s, image) in enumerate(images if self.form is None else fresh(images)):
+        for index, (time_s, image) in enumerate(images if self.form is None else newest(images, self._stop)):
             if index % self.every:
                 faces = between(people, time_s)
             else:
@@ -146,12 +147,10 @@ class Video:
             with open_container(self.source, self.form) as container:
                 stream = video_stream(container, self.source)
                 stream.thread_type = "AUTO"
-                begin_s = start_seconds(container)
-                if wanted_s and not seek(container, begin_s + wanted_s):
+                if wanted_s and not seek(container, start_seconds(container) + wanted_s):
                     continue
                 upright, first = Upright(stream, self.source), True
-                for frame in decode(container, stream, patient=self.form is not None):
-                    said_s = None if frame.time is None else frame.time - begin_s
+                for frame, said_s in timed(container, decode(container, stream, patient=self.form is not None)):
                     if first and wanted_s and (said_s is None or said_s > wanted_s + 2 * float(1 / self.rate)):
                         break  # it went too far
                     first = False
@@ -196,19 +195,44 @@ class Clock:
         return time_s
 
 
-def fresh(images: Iterator[tuple[float, ImageArray]]) -> Iterator[tuple[float, ImageArray]]:
-    """A camera's images without those that have waited for longer than `LATEST_S`.
+def newest(
+    images: Iterator[tuple[float, ImageArray]], stop: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[float, ImageArray]]:
+    """A camera's images as they come; those that came while the one before was looked at are left out, but the last.
 
-    The camera's clock may be a little slow, and it may jump, as after the process was stopped for a while.
+    Another thread reads them, so that waiting for a silent camera can end. stop: asked while waiting.
     """
-    least_s, before_s = math.inf, -math.inf  # between our clock and the camera's, without waiting; our last look
-    given_s = math.inf
-    for time_s, image in images:
-        now_s = time.monotonic()
-        least_s = min(now_s - time_s, least_s + SLOW_CLOCK * (now_s - before_s))
-        before_s = now_s
-        if now_s - given_s > LONGEST_WAIT_S:
-            least_s = now_s - time_s
-        if now_s - time_s - least_s <= LATEST_S:
-            yield time_s, image
-            given_s = time.monotonic()
+    slot: queue.Queue[tuple[float, ImageArray] | BaseException | None] = queue.Queue(1)
+    left = threading.Event()
+
+    def read() -> None:
+        end = None
+        try:
+            for image in images:
+                if left.is_set():
+                    return
+                with contextlib.suppress(queue.Empty):
+                    slot.get_nowait()
+                slot.put(image)
+        except BaseException as error:
+            end = error
+        told = False
+        while not told and not left.is_set():  # the last image is taken first
+            with contextlib.suppress(queue.Full):
+                slot.put(end, timeout=ASKED_AFTER_S)
+                told = True
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        while not stop():
+            try:
+                found = slot.get(timeout=ASKED_AFTER_S)
+            except queue.Empty:
+                continue
+            if found is None:
+                return
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+    finally:
+        left.set()

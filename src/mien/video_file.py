@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
+from av.video.reformatter import ColorRange, Colorspace
 
-from mien.errors import VideoError
+from mien.errors import VideoError, VideoWriteError
 from mien.media import file_url, open_container, reason, seek, start_seconds
 from mien.preprocessing import ImageArray
 from mien.video import Clock
@@ -25,7 +26,8 @@ CLOCK = 90_000
 COPIED_SOUND = {"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"}
 """Codecs that are copied as they are, where the file's form takes them; other sound becomes AAC, and so does AAC from
 streams that can be damaged anywhere (ADTS)."""
-NOT_IN_MOV = {"flac", "opus"}
+NOT_COPIED_INTO = {".mov": {"flac", "opus"}, ".mp4": {"ac3", "eac3"}, ".m4v": {"ac3", "eac3"}}
+"""AC-3 in MP4 is described by its first packet, so that a file without one could not be read."""
 USUAL_SOUND_S = 0.02
 """Length of a packet of sound where a file does not say."""
 AAC_RATES = {7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}
@@ -46,7 +48,7 @@ class VideoFile:
     """Writes frames with their times, and the sound of a source with them.
 
     file: ends in .mp4, .m4v, .mov or .mkv. rate: frames a second, for players. sound: a file whose sound is carried
-    over, from `start_s` on. Raises VideoError when the file cannot be written.
+    over, from `start_s` on. Raises VideoWriteError when the file cannot be written.
     """
 
     def __init__(self, file: Path, rate: Fraction, sound: str | None = None, start_s: float = 0.0) -> None:
@@ -107,13 +109,15 @@ class VideoFile:
             if self._source:
                 self._source.close()
 
-    def _refused(self, error: BaseException) -> VideoError:
-        return VideoError(f"{self.file}: expected to write a video: {reason(error)}")
+    def _refused(self, error: BaseException) -> VideoWriteError:
+        return VideoWriteError(f"{self.file}: expected to write a video: {reason(error)}")
 
     def _begin(self, width: int, height: int) -> None:
         self._video = self._container.add_stream("libx264", rate=self._rate, options=QUALITY)
         self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
-        self._video.codec_context.time_base = Fraction(1, CLOCK)
+        context = self._video.codec_context
+        context.time_base = Fraction(1, CLOCK)
+        context.colorspace, context.color_range = Colorspace.ITU601, ColorRange.MPEG  # as FFmpeg converts from RGB
         for stream in self._source.streams.audio[:1] if self._source else ():
             assert self._source is not None
             if stream.codec_context is not None:  # FFmpeg has a decoder for it
@@ -140,7 +144,7 @@ class _Sound:
         self._clock = Clock(start_s, USUAL_SOUND_S, stated_s)
         context = stream.codec_context
         name, rate = context.codec.canonical_name, context.sample_rate
-        unfit = NOT_IN_MOV if file.suffix.lower() == ".mov" else set()
+        unfit: set[str] = NOT_COPIED_INTO.get(file.suffix.lower(), set())
         described = rate > 0 and (name != "aac" or context.extradata is not None)
         if described and name in COPIED_SOUND & written.supported_codecs - unfit:
             self._packets = self._copied(source, stream, written.add_stream_from_template(stream))

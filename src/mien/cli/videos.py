@@ -18,13 +18,12 @@ from PIL import Image
 from mien.cli.options import FILE, Seconds, make_recognizer, recognizer_options
 from mien.cli.progress_bar import seconds_bar
 from mien.drawing import draw_faces
-from mien.errors import VideoError
+from mien.errors import VideoError, VideoWriteError
 from mien.preprocessing import ImageArray
 from mien.tracking import TrackingOptions
 
 if TYPE_CHECKING:
-    from mien.outputs import PersonRows
-    from mien.timeline import Timeline
+    from mien.timeline import PersonSummary, Timeline
     from mien.video import Frame, Video
     from mien.video_file import VideoFile
 
@@ -69,59 +68,38 @@ def video(
 
     SOURCE: the video.
     """
-    from mien.outputs import PersonRows, frame_record
-    from mien.timeline import Timeline
+    from mien.outputs import frame_record
     from mien.video import Video
 
     recognizer = make_recognizer(model, detector, longest_px, threads)
     moving = Video(source, recognizer, every, TrackingOptions(half_life_s=half_life), start)
-    targets = [target for target in (out, csv_file, timeline) if target]
-    if len({target.resolve() for target in targets}) < len(targets):
-        raise VideoError(f"{targets[-1]}: expected another file for each output")
-    for target in targets:
-        if target.exists() and target.samefile(source):
-            raise VideoError(f"{source}: {target} would replace it; choose another file")
-        target.parent.mkdir(parents=True, exist_ok=True)
-    if timeline:
-        timeline.open("ab").close()  # so that a wrong name is told now
-    summary = Timeline(recognizer.expressions, start)
-    copy = _copy(out, moving) if out else None
-    rows = PersonRows(csv_file, recognizer.expressions) if csv_file else None
-    failure, going_on, end_s = "", "", start
+    _check_targets(source, [target for target in (out, csv_file, timeline) if target])
+    outputs = _Outputs(moving, csv_file, out, timeline)
+    failure = ""
     with contextlib.ExitStack() as stack:
         show, advance = stack.enter_context(seconds_bar(moving.duration_s and moving.duration_s - start, "video"))
         stopped = stack.enter_context(_stop_signals())
         try:
             for frame in moving:
-                from_s = math.floor(frame.time_s * 1000) / 1000
-                going_on = f"; what came before is kept, go on with --start {from_s:.3f} and other files"
-                if rows:
-                    rows.write(frame.number, frame.time_s, frame.faces)
-                if copy:
-                    copy.write(frame.time_s, annotated(frame))
-                summary.add(frame.time_s, frame.faces)
-                end_s = frame.time_s + float(1 / moving.rate)
+                outputs.write(frame)
                 if json_lines:
                     show(json.dumps(frame_record(frame.number, frame.time_s, frame.faces)))
                 advance(frame.time_s - start)
                 if stopped:
-                    failure = f"interrupted{going_on}"
+                    failure = f"interrupted{outputs.going_on}"
                     break
+        except VideoWriteError as error:
+            failure = f"{error}{outputs.going_on}"
         except VideoError as error:
-            failure = f"{error}{going_on and '; what came before is kept'}"
+            failure = f"{error}{outputs.going_on and '; what came before is kept'}"
         except OSError as error:
-            failure = f"{_name(error)}: {error.strerror}{going_on}"
-    not_closed = _close(rows, copy, whole=not failure)
-    failure = failure or not_closed
-    summary.finish(end_s)
-    _tell(summary, json_lines)
-    if copy and copy.damaged_sound:
-        print(f"mien: {source}: {copy.damaged_sound} parts of the sound could not be read", file=sys.stderr)
+            failure = f"{_name(error)}: {error.strerror}{outputs.going_on}"
+    failure = outputs.finish(failure)
+    failure = _tell(outputs.summary, json_lines, failure)
+    if outputs.copy and outputs.copy.damaged_sound:
+        print(f"mien: {source}: {outputs.copy.damaged_sound} parts of the sound could not be read", file=sys.stderr)
     if failure:
         print(f"mien: {failure}", file=sys.stderr)
-    if timeline:
-        Image.fromarray(summary.draw()).save(timeline, "PNG")
-    if failure:
         raise click.exceptions.Exit(128 + stopped[0] if stopped else 1)
 
 
@@ -149,50 +127,106 @@ def camera(
     """
     from mien.camera import camera_source
     from mien.cli.live import live_bars
-    from mien.outputs import PersonRows
-    from mien.timeline import Timeline
     from mien.video import Video
 
     source, form = camera_source(device, sys.platform)
     recognizer = make_recognizer(model, detector, longest_px, threads)
-    try:
-        moving = Video(source, recognizer, every, TrackingOptions(half_life_s=half_life), form=form)
-    except VideoError as error:
-        raise VideoError(f"camera {device}: expected a camera, found none ({error}); see --device") from error
-    summary = Timeline(recognizer.expressions)
-    failure, end_s, started = "", 0.0, time.monotonic()
+    failure, started_s = "", time.monotonic()
     with contextlib.ExitStack() as stack:
-        rows = (
-            stack.enter_context(contextlib.closing(PersonRows(csv_file, recognizer.expressions))) if csv_file else None
-        )
+        stopped = stack.enter_context(_stop_signals())
+
+        def stop() -> bool:
+            return bool(stopped) or (seconds is not None and time.monotonic() - started_s >= seconds)
+
+        try:
+            moving = Video(source, recognizer, every, TrackingOptions(half_life_s=half_life), form=form, stop=stop)
+        except VideoError as error:
+            raise VideoError(f"camera {device}: expected a camera, found none ({error}); see --device") from error
+        outputs = _Outputs(moving, csv_file)
         show = stack.enter_context(live_bars())
+        started_s = time.monotonic()
         try:
             for frame in moving:
-                end_s = frame.time_s + float(1 / moving.rate)
-                summary.add(frame.time_s, frame.faces)
-                if rows:
-                    rows.write(frame.number, frame.time_s, frame.faces)
+                outputs.write(frame)
                 show(frame.faces)
-                if seconds is not None and time.monotonic() - started >= seconds:
-                    break
-        except KeyboardInterrupt:
-            pass
         except VideoError as error:
             failure = str(error)
         except OSError as error:
             failure = f"{_name(error)}: {error.strerror}"
-    summary.finish(end_s)
-    _tell(summary, json_lines=False)
+    failure = outputs.finish(failure)
+    failure = _tell(outputs.summary, False, failure)
     if failure:
         print(f"mien: camera {device}: {failure}", file=sys.stderr)
         raise click.exceptions.Exit(1)
 
 
+class _Outputs:
+    """What is written of a video or camera while it is read: rows, an annotated copy, a timeline."""
+
+    def __init__(
+        self, moving: "Video", csv_file: Path | None, out: Path | None = None, timeline: Path | None = None
+    ) -> None:
+        from mien.outputs import PersonRows
+        from mien.timeline import Timeline
+
+        expressions = moving.recognizer.expressions
+        self.summary = Timeline(expressions, moving.start_s)
+        self.copy = _copy(out, moving) if out else None
+        self._rows = PersonRows(csv_file, expressions) if csv_file else None
+        self._timeline = timeline
+        if timeline:
+            timeline.open("ab").close()  # so that a wrong name is told now
+        self._period_s, self._end_s = float(1 / moving.rate), moving.start_s
+        self.going_on = ""
+        """How to go on from the last frame, once there is one."""
+
+    def write(self, frame: "Frame") -> None:
+        """Take up the next frame."""
+        from_s = math.floor(frame.time_s * 1000) / 1000
+        self.going_on = f"; what came before is kept, go on with --start {from_s:.3f} and other files"
+        if self._rows:
+            self._rows.write(frame.number, frame.time_s, frame.faces)
+        if self.copy:
+            self.copy.write(frame.time_s, annotated(frame))
+        self.summary.add(frame.time_s, frame.faces)
+        self._end_s = frame.time_s + self._period_s
+
+    def finish(self, failure: str) -> str:
+        """Finish all, each even where another cannot be; the failure so far, or why one cannot be."""
+        self.summary.finish(self._end_s)
+        whole = not failure
+        try:
+            if self._rows:
+                self._rows.close()
+        except OSError as error:
+            failure = failure or f"{error.filename}: {error.strerror}"
+        try:
+            if self.copy:
+                self.copy.close(whole)
+        except VideoError as error:
+            failure = failure or f"{error}; what came before is kept"
+        try:
+            if self._timeline:
+                Image.fromarray(self.summary.draw()).save(self._timeline, "PNG")
+        except OSError as error:
+            failure = failure or f"{self._timeline}: {error.strerror or error}"
+        return failure
+
+
+def _check_targets(source: Path, targets: list[Path]) -> None:
+    if len({target.resolve() for target in targets}) < len(targets):
+        raise VideoError(f"{targets[-1]}: expected another file for each output")
+    for target in targets:
+        if target.exists() and target.samefile(source):
+            raise VideoError(f"{source}: {target} would replace it; choose another file")
+        target.parent.mkdir(parents=True, exist_ok=True)
+
+
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """A list that gets the number of the first SIGINT or SIGTERM, so that a loop can end in order.
+    """A list that gets the number of the first SIGINT, SIGTERM or SIGHUP, so that a loop can end in order.
 
-    A second SIGINT interrupts at once.
+    A second SIGINT interrupts at once. What the process ignores, as after nohup, it goes on to ignore.
     """
     received: list[int] = []
 
@@ -201,7 +235,8 @@ def _stop_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    before = {number: signal.signal(number, take) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, take) for number in heard if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield received
     finally:
@@ -217,22 +252,6 @@ def _name(error: OSError) -> str:
     return "standard output"
 
 
-def _close(rows: "PersonRows | None", copy: "VideoFile | None", whole: bool) -> str:
-    """Finish both files, the second even if the first cannot be; why one cannot be."""
-    failure = ""
-    try:
-        if rows:
-            rows.close()
-    except OSError as error:
-        failure = f"{error.filename}: {error.strerror}"
-    try:
-        if copy:
-            copy.close(whole)
-    except VideoError as error:
-        failure = failure or f"{error}; what came before is kept"
-    return failure
-
-
 def _copy(out: Path, moving: "Video") -> "VideoFile":
     from mien.video_file import VideoFile
 
@@ -245,16 +264,22 @@ def annotated(frame: "Frame") -> ImageArray:
     return draw_faces(frame.image, faces, [f"person {each.person}" for each in frame.faces])
 
 
-def _tell(summary: "Timeline", json_lines: bool) -> None:
+def _tell(summary: "Timeline", json_lines: bool, failure: str) -> str:
+    """Print what people expressed; the failure so far, or why that cannot be printed."""
     people = list(summary.people.values())
+    lines = [line for person in people for line in _described(person)] or ["no faces"]
     if json_lines:
-        print(json.dumps({"people": [person.to_dict() for person in people]}))
-        return
-    for person in people:
-        seconds = ", ".join(f"{name} {value:.1f} s" for name, value in person.longest())
-        print(f"person {person.number}: {person.first_s:.1f} to {person.last_s:.1f} s: {seconds}")
-        changes = ", ".join(f"{old} to {new} {count}" for (old, new), count in person.transitions.most_common(3))
-        if changes:
-            print(f"  changes: {changes}")
-    if not people:
-        print("no faces")
+        lines = [json.dumps({"people": [person.to_dict() for person in people]})]
+    try:
+        print("\n".join(lines), flush=True)
+    except OSError as error:
+        return failure or f"{_name(error)}: {error.strerror}"
+    return failure
+
+
+def _described(person: "PersonSummary") -> list[str]:
+    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in person.longest())
+    lines = [f"person {person.number}: {person.first_s:.1f} to {person.last_s:.1f} s: {seconds}"]
+    if changes := ", ".join(f"{old} to {new} {count}" for (old, new), count in person.transitions.most_common(3)):
+        lines.append(f"  changes: {changes}")
+    return lines
