@@ -8,6 +8,7 @@ stdout is JSON.
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from clips import RATE, read_rows, write_clip
 
 SIZE = (160, 120)
+LARGEST_GROWTH = 0.1
 
 
 def write_long(folder: Path, minutes: int) -> Path:
@@ -67,6 +69,7 @@ def main() -> None:
                 peaks.append(peak_mb(process.pid))
                 print(f"{number // RATE} s: {peaks[-1]:.1f} MB", file=sys.stderr, flush=True)
         status = process.wait()
+        peaks.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000)  # with the end of all files
         document = {
             "minutes": wanted.minutes,
             "exit_status": status,
@@ -82,6 +85,8 @@ def main() -> None:
         wanted.out.parent.mkdir(parents=True, exist_ok=True)
         wanted.out.write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document))
+    if status or document["growth"] > LARGEST_GROWTH:
+        sys.exit(f"expected a run without error that grows by {LARGEST_GROWTH:.0%} at most")
 
 
 if __name__ == "__main__":

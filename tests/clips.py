@@ -27,12 +27,12 @@ def portraits(height: int = 260) -> list[Image.Image]:
     return [each.resize((round(each.width * height / each.height), height)) for each in (first, second)]
 
 
-def scene(time_s: float, seconds: float, pictures: list[Image.Image]) -> np.ndarray:
+def scene(time_s: float, seconds: float, pictures: list[Image.Image], swaying: bool = False) -> np.ndarray:
     """The frame at a time: the first portrait goes to the right, the second before it to the left, hiding it; then both
     turn dark."""
     share = time_s / seconds
     canvas = Image.new("RGB", SIZE, (70, 90, 80))
-    shift = shift_px(time_s, seconds, pictures[0].width)
+    shift = shift_px(time_s, seconds, pictures[0].width, swaying)
     canvas.paste(pictures[0], (shift, 100))
     if len(pictures) > 1:
         canvas.paste(pictures[1], (SIZE[0] - pictures[0].width - shift, 120))
@@ -40,8 +40,10 @@ def scene(time_s: float, seconds: float, pictures: list[Image.Image]) -> np.ndar
     return (np.asarray(canvas) * light).astype(np.uint8)
 
 
-def shift_px(time_s: float, seconds: float, width: int) -> int:
-    """How far the first portrait, so many pixels wide, has come to the right."""
+def shift_px(time_s: float, seconds: float, width: int, swaying: bool = False) -> int:
+    """How far the first portrait, so many pixels wide, has come to the right; swaying, with 126 px/s at most."""
+    if swaying:
+        return round((SIZE[0] - width) / 2 + 60 * math.sin(2 * math.pi * time_s / 3))
     return round((SIZE[0] - width) * time_s / seconds)
 
 
@@ -57,6 +59,7 @@ def write_clip(
     sound_gap_s: tuple[float, float] = (0.0, 0.0),
     container_options: dict[str, str] | None = None,
     video_options: dict[str, str] | None = None,
+    swaying: bool = False,
 ) -> None:
     """Write a clip; times: of the frames, instead of an even rate. people: 0 to 2. sound_s: where sound is longer.
 
@@ -70,7 +73,7 @@ def write_clip(
         video.codec_context.time_base = Fraction(1, 90_000)
         audio = container.add_stream(sound, rate=sound_rate) if sound else None
         for time_s in times:
-            image = Image.fromarray(scene(time_s, seconds, pictures)).resize(size)
+            image = Image.fromarray(scene(time_s, seconds, pictures, swaying)).resize(size)
             frame = av.VideoFrame.from_image(image)
             frame.pts, frame.time_base = round(time_s * 90_000), Fraction(1, 90_000)
             container.mux(video.encode(frame))
