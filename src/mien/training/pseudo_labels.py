@@ -1,11 +1,12 @@
 """Labels for unlabelled faces in a round of joint learning: what is proposed, written down and told."""
 
+import contextlib
 import csv
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -152,22 +153,24 @@ def label_unlabelled(
     folder.mkdir(parents=True, exist_ok=True)
     summary = _summarise(labelled, own_labels, labels, answers, labelling, before[0].parent / LABELS, found)
     print("\n".join(_tell(folder.name, summary)), file=sys.stderr, flush=True)
+    with _whole(folder / SUMMARY) as temporary:
+        temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)
-    temporary = folder / f"{SUMMARY}.part"
-    temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / SUMMARY)
-    _write_table(folder / TABLE, found, labels, similarity, labelled.expressions)
-    temporary = folder / f"part-{LABELS}"
-    np.savez(
-        temporary,
-        labels=labels,
-        similarity=similarity,
-        distributions=np.empty((0, 0), np.float32) if soft_labels is None else soft_labels,
-        indices=found.indices,
-        made_from=made_from,
-    )
-    os.replace(temporary, folder / LABELS)
+    with _whole(folder / TABLE) as temporary:
+        _write_table(temporary, found, labels, similarity, labelled.expressions)
+    kept = {"labels": labels, "similarity": similarity, "indices": found.indices, "made_from": made_from}
+    kept["distributions"] = np.empty((0, 0), np.float32) if soft_labels is None else soft_labels
+    with _whole(folder / LABELS) as temporary:  # last: what is resumed from
+        np.savez(temporary, **kept)
     return PseudoLabels(labels, soft_labels)
+
+
+@contextlib.contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """Another name in the folder, to write to; then the file is there at once."""
+    temporary = file.with_name(f"part-{file.name}")
+    yield temporary
+    os.replace(temporary, file)
 
 
 def _scorer(checkpoint: Path, device: str | None) -> TorchScorer:
@@ -180,13 +183,11 @@ def _write_table(
     file: Path, found: Unlabelled, labels: Indices, similarity: NDArray[np.float32], expressions: Sequence[str]
 ) -> None:
     """A csv row for each face: where it was found, its expression (empty for none), and how near it is."""
-    temporary = file.with_name(f"{file.name}.part")
-    with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+    with file.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.writer(stream)
         writer.writerow(["source", "expression", "similarity"])
         for source, label, near in zip(found.sources, labels, similarity, strict=True):
             writer.writerow([source, expressions[label] if label >= 0 else "", f"{near:.4f}"])
-    os.replace(temporary, file)
 
 
 def _made_from(
