@@ -49,6 +49,10 @@ def test_repetitions_go_the_surest_stays() -> None:
     landmarks[:, 2] = [[1, 0], [2, 0], [50, 0], [5, 7]]
     mean = without_repetitions(Candidates(boxes, scores, landmarks), 0.4).landmarks_xy[:, 2]
     np.testing.assert_allclose(mean, [[(0.9 * 1 + 0.8 * 2) / 1.7, 0], [50, 0], [5, 7]], rtol=1e-6)
+    boxes, landmarks = np.concatenate((boxes, boxes[:1])), np.concatenate((landmarks, landmarks[2:3]))
+    unsure = Candidates(boxes, np.append(scores, np.float32(0.2)), landmarks)
+    np.testing.assert_array_equal(without_repetitions(unsure, 0.4).landmarks_xy[:, 2], mean)  # it is not heard
+    assert (without_repetitions(unsure[np.array([4])], 0.4).landmarks_xy[:, 2] == [50, 0]).all()
     nothing = Candidates(boxes[:0], scores[:0], np.zeros((0, 5, 2), np.float32))
     assert len(without_repetitions(nothing, 0.4).scores) == 0
 
