@@ -58,7 +58,7 @@ def test_hidden_behind_another_while_crossing() -> None:
 
 
 def test_a_short_loss_keeps_the_number_and_a_long_one_does_not() -> None:
-    for lost, expected in ((45, 1), (55, 2)):  # 1.84 and 2.24 seconds from face to face
+    for lost, expected in ((70, 1), (80, 2)):  # 2.84 and 3.24 seconds from face to face
         frames = [[face(50)]] * 5 + [[]] * lost + [[face(50)]]
         assert numbers(walk(frames))[-1] == [expected]
 

@@ -15,9 +15,9 @@ from mien.results import Box, Face, intersection_over_union
 VELOCITY_HALF_LIFE_S = 0.1
 """Seconds after which a measured velocity counts half; detectors' boxes jitter by pixels. This, `REACH` and `memory_s`
 were chosen on portraits that cross, hide each other and sway."""
-REACH, LIKE_SIZE = 1.2, 0.6
-"""Who was out of sight may be so many sizes of the face beside the way to where the person should be, if the smaller of
-both faces is so large against the other."""
+REACH, LIKE_SIZE = (1.0, 0.5), 0.6
+"""Who was out of sight may be so many sizes of the face beside the way to where the person should be, at once and more
+for each second, if the smaller of both faces is so large against the other."""
 FEWEST_LOOKS = 3
 """In so many looks at least a face is found before it is somebody (chosen)."""
 
@@ -26,7 +26,7 @@ FEWEST_LOOKS = 3
 class TrackingOptions:
     """How persons are told apart and scores are smoothed."""
 
-    memory_s: float = 2.0
+    memory_s: float = 3.0
     """Seconds a person may be out of sight and keep the number."""
     overlap: float = 0.2
     """Smallest intersection over union of a face with where the person should be."""
@@ -125,12 +125,12 @@ def _matches(known: Sequence[Person], faces: Sequence[Face], time_s: float, leas
     """Which known person each face is, as far as it is one: from indices of faces to indices of persons."""
     overlaps, ways = [], []
     for place, person in enumerate(known):
-        expected = predicted_box(person, time_s)
+        expected, reach = predicted_box(person, time_s), REACH[0] + REACH[1] * (time_s - person.seen_s)
         for index, face in enumerate(faces):
             overlap = intersection_over_union(expected, face.box_xyxy)
             if overlap >= least_overlap:
                 overlaps.append((-overlap, place, index))
-            elif person.number and (off := _beside_the_way(person, face, time_s)) <= REACH:
+            elif person.number and (off := _beside_the_way(person, face, time_s)) <= reach:
                 ways.append((off, place, index))
     found: dict[int, int] = {}
     for _, place, index in (*sorted(overlaps), *sorted(ways)):
