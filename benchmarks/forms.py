@@ -34,7 +34,10 @@ FORMS: dict[str, dict[str, tuple[str, int, int, dict[str, Any]]]] = {
         "48 px, no stride in the stem": ("fer-mobilenet-v3", 48, 1, {"resolution": "no-stride-in-stem"}),
         "48 px, no stride in row 2": ("fer-mobilenet-v3", 48, 1, {"resolution": "no-stride-in-row-2"}),
     },
-    "affinity": {name: ("ac-net", 48, 1, {"affinity": name}) for name in ("none", "depthwise", "affine", "channel")},
+    "affinity": {
+        "plain": ("ac-net", 48, 1, {"affinity": "none"}),
+        **{name: ("ac-net", 48, 1, {"affinity": name}) for name in ("depthwise", "affine", "channel")},
+    },
 }
 """Network, size in pixels, channels and options, by series and form."""
 
