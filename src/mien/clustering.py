@@ -115,37 +115,27 @@ def rank_order_links(neighbours: Indices, threshold: float) -> tuple[Indices, ND
     list, at ranks O_a(b) and O_b(a). d(a, b) counts the neighbours of a up to b that do not stand in b's list (b itself
     does). Linked when (d(a, b) + d(b, a)) / min(O_a(b), O_b(a)) < threshold. Returns (M, 2) with a < b, and (M,).
     """
-    width = neighbours.shape[1]
-    links, distances = [], []
-    for start, stop in _blocks(len(neighbours), width * width):
-        own = np.arange(start, stop)
-        others = neighbours[start:stop, 1:]
-        back = neighbours[others] == own[:, None, None]  # (B, k, k + 1): where a stands in b's list
-        mutual = back[:, :, 1:].any(axis=2) & (others > own[:, None])
-        rows, columns = np.nonzero(mutual)
-        first, second = own[rows], others[rows, columns]
-        rank_of_second = columns + 1
-        rank_of_first = back[rows, columns].argmax(axis=1)
-        distance = _distances(neighbours, first, second, rank_of_second, rank_of_first)
+    count, width = neighbours.shape
+    columns = np.arange(width)
+    rank = np.full(count + 1, -1, np.int32)  # in the list of the face at hand; the last place is that of none
+    links, distances = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
+    for face in range(count):
+        own = neighbours[face][neighbours[face] >= 0]
+        rank[own] = columns[: len(own)]
+        others = own[own > face]
+        there = rank[neighbours[others]]  # (b, k + 1): where those of the others' lists stand in the own one
+        mutual = (there == 0).any(axis=1)
+        others, there = others[mutual], there[mutual]
+        rank_there = (there == 0).argmax(axis=1)[:, None]
+        rank_here = rank[others][:, None]
+        rank[own] = -1
+        shared = ((there > 0) & (there <= rank_here)).sum(axis=1)
+        missing_here = ((there < 0) & (columns <= rank_there)).sum(axis=1)
+        distance = (rank_here[:, 0] - shared + missing_here) / np.minimum(rank_here, rank_there)[:, 0]
         linked = distance < threshold
-        links.append(np.stack((first, second), axis=1)[linked])
+        links.append(np.stack((np.full(linked.sum(), face), others[linked]), axis=1))
         distances.append(distance[linked])
     return np.concatenate(links), np.concatenate(distances)
-
-
-def _distances(
-    neighbours: Indices, first: Indices, second: Indices, rank_of_second: Indices, rank_of_first: Indices
-) -> NDArray[np.float64]:
-    ranks = np.arange(neighbours.shape[1])
-    parts = [np.zeros(0)]
-    for start, stop in _blocks(len(first), len(ranks) ** 2):
-        same = neighbours[first[start:stop], :, None] == neighbours[second[start:stop], None, :]
-        counted = (ranks > 0) & (ranks <= rank_of_second[start:stop, None])
-        missing = (counted & ~same.any(axis=2)).sum(axis=1)
-        counted = (ranks > 0) & (ranks <= rank_of_first[start:stop, None])
-        missing += (counted & ~same.any(axis=1)).sum(axis=1)
-        parts.append(missing / np.minimum(rank_of_second[start:stop], rank_of_first[start:stop]))
-    return np.concatenate(parts)
 
 
 def connected_components(count: int, links: Indices) -> Indices:
