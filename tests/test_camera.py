@@ -1,5 +1,8 @@
 import io
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -70,6 +73,37 @@ def test_waiting_for_a_silent_camera_can_end() -> None:
     silent.set()
     assert len(given) == 1
     assert time.monotonic() - began_s < 10
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_camera_that_hangs_while_it_is_opened_can_be_left(tmp_path: Path) -> None:
+    """A pipe that nobody fills in place of a camera; Ctrl-C ends it in order."""
+    os.mkfifo(tmp_path / "silent")
+    code = (
+        "import sys, mien.camera; mien.camera.camera_source = lambda device, platform: (device, 'h264');"
+        "from mien.cli import main; main()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, "camera", "--device", str(tmp_path / "silent")])
+    writer = os.open(tmp_path / "silent", os.O_WRONLY)  # waits until the camera is being opened
+    process.send_signal(signal.SIGINT)
+    try:
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        os.close(writer)
+
+
+def test_a_camera_left_before_its_first_frame_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mien.video import Video
+
+    asked: list[bool] = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return True
+
+    assert list(Video("color=gray:size=160x120", form="lavfi", stop=stop)) == []
+    assert asked
 
 
 def test_what_a_camera_gives_last_comes_before_its_failure() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 av = pytest.importorskip("av")
@@ -17,6 +18,7 @@ from mien import media  # noqa: E402
 from mien.errors import VideoError  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402
 from mien.video import Clock, Video  # noqa: E402
+from mien.video_file import VideoFile  # noqa: E402
 
 TS_BYTES = 188
 SMALL: dict[str, Any] = {"people": 0, "size": (64, 48)}
@@ -171,3 +173,53 @@ def test_sound_that_ends_before_the_start(tmp_path: Path, sound: str) -> None:
     write_clip(file, 3.0, sound, sound_s=1.0, sound_rate=48_000, **SMALL)
     assert mien("video", file, "--out", out, "--start", 2, "--detector", "whole-image").returncode == 0
     assert len(frame_times(out)) == RATE
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(("sound_s", "gap_s", "start_s"), [(1.0, (0, 0), 2.0), (12.0, (2.0, 11.0), 0.0)])
+def test_pictures_do_not_wait_in_memory_for_sound(
+    tmp_path: Path, suffix: str, sound_s: float, gap_s: tuple[float, float], start_s: float
+) -> None:
+    """Sound that ended before the start, and one that pauses for nine seconds."""
+    file, out = tmp_path / "v.mp4", tmp_path / f"out{suffix}"
+    write_clip(file, 1.0, "aac", people=0, size=(96, 72), sound_s=sound_s, sound_gap_s=gap_s)
+    copy = VideoFile(out, Fraction(RATE), str(file), start_s)
+    noise = np.random.default_rng(0).integers(0, 256, (8, 72, 96, 3), np.uint8)
+    sizes = []
+    for index in range(8 * RATE):
+        copy.write(start_s + index / RATE, noise[index % 8])
+        sizes.append(out.stat().st_size)
+    copy.close()
+    second = out.stat().st_size / 8
+    assert [sizes[end * RATE - 1] > (end - 3) * second for end in (4, 6, 8)] == [True] * 3
+
+
+def test_matroska_that_begins_late_is_whole(tmp_path: Path, recognizer: Recognizer) -> None:
+    """It says when it ends, not how long it is."""
+    early, late = tmp_path / "early.mp4", tmp_path / "late.mkv"
+    write_clip(early, 2.0, None, **SMALL)
+    with av.open(str(early)) as source, av.open(str(late), "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                later = round(5 / packet.time_base)
+                packet.pts, packet.dts = packet.pts + later, packet.dts + later
+                packet.stream = stream
+                copy.mux(packet)
+    video = Video(late, recognizer)
+    assert video.duration_s == pytest.approx(2.0, abs=0.1)
+    assert len(list(video.images())) == 2 * RATE
+
+
+def test_reading_up_to_the_start_can_be_stopped(tmp_path: Path, recognizer: Recognizer) -> None:
+    """A transport stream has no index: all before the start is decoded."""
+    file = tmp_path / "v.ts"
+    write_clip(file, 4.0, None, **SMALL)
+    asked: list[bool] = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return len(asked) > 10
+
+    assert list(Video(file, recognizer, start_s=3.5, stop=stop)) == []
+    assert len(asked) < 20

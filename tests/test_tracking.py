@@ -1,6 +1,7 @@
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mien.results import Face, intersection_over_union
@@ -55,6 +56,24 @@ def test_hidden_behind_another_while_crossing() -> None:
     found = numbers(walk(frames))
     assert all(each == [1] for each in found[26:35])
     assert found[35:] == [[1, 2]] * 26
+
+
+@pytest.mark.parametrize("jitter_px", [1.0, 2.0])
+def test_who_is_hidden_does_not_take_the_face_in_front(jitter_px: float) -> None:
+    """One sits, another walks past before, and the detector finds one of both where they overlap."""
+    draw = np.random.default_rng(0)
+    for _ in range(20):
+        frames = []
+        for x in range(0, 400, 4):
+            seen = [face(x, 100), *([] if abs(x - 200) < 30 else [face(200, 100)])]
+            frames.append([moved(each, *draw.normal(0, jitter_px, 2)) for each in seen])
+        found = numbers(walk(frames))
+        assert found[-1] == found[20] == [1, 2]
+
+
+def moved(known: Face, right: float, down: float) -> Face:
+    x0, y0, x1, y1 = known.box_xyxy
+    return replace(known, box_xyxy=(x0 + right, y0 + down, x1 + right, y1 + down))
 
 
 def test_a_short_loss_keeps_the_number_and_a_long_one_does_not() -> None:

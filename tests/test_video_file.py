@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import re
@@ -11,6 +12,10 @@ from PIL import Image
 
 av = pytest.importorskip("av")
 from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, started, write_clip  # noqa: E402
+
+from mien.outputs import PersonRows  # noqa: E402
+from mien.results import Face  # noqa: E402
+from mien.tracking import TrackedFace  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -119,6 +124,20 @@ def test_killed_rows_and_video_are_readable(long_clip: Path, tmp_path: Path, suf
         times = [frame.time for frame in written.decode(video=0)]
     assert times[0] == pytest.approx(0, abs=0.001)
     assert len(times) > 400 - 3 * RATE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_amid_the_rows_of_a_frame_is_told_with_the_name() -> None:
+    rows = PersonRows(Path("/dev/full"), ["happiness"])
+    crowd = [
+        TrackedFace(number, Face((0, 0, 9, 9), 0.9, {"happiness": 1.0}), True, {"happiness": 1.0})
+        for number in range(400)
+    ]
+    with pytest.raises(OSError, match="No space") as error:
+        rows.write(0, 0.0, crowd)
+    assert error.value.filename == "/dev/full"
+    with contextlib.suppress(OSError):  # what is left in its buffer
+        rows.close()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 NEEDS_PYAV = "videos and cameras need PyAV; install it with: pip install 'mien[video]'"
-INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+MATROSKA = "matroska,webm"
+INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", MATROSKA)
 """Formats whose files say where each time is. In others times may be missing, begin anew, and seeking go astray."""
 NO_FRAME_YET_S = 0.005
 """How long a camera without a new frame is left alone (chosen)."""
@@ -175,6 +176,16 @@ def timed(
         yield frame, last_s
 
 
+def container_seconds(container: "InputContainer") -> float | None:
+    """How long a source is, as it says; None where it does not."""
+    if container.duration is None:
+        return None
+    seconds = container.duration / 1_000_000
+    if container.format.name == MATROSKA:  # says when it ends
+        seconds -= start_seconds(container)
+    return seconds if seconds > 0 else None
+
+
 def frame_seconds(frame: "av.VideoFrame") -> float:
     """How long a frame lasts; 0 where the file does not say."""
     return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
@@ -188,7 +199,7 @@ def stream_seconds(stream: "av.VideoStream") -> float | None:
         return float(stream.duration * stream.time_base)
     if found := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", "")):  # Matroska
         hours, minutes, seconds = map(float, found.groups())
-        return hours * 3600 + minutes * 60 + seconds
+        return hours * 3600 + minutes * 60 + seconds - start_seconds(stream.container)
     return None
 
 

@@ -113,7 +113,8 @@ class PersonRows:
                 certainty = f"{tracked.face.detection_score:.4f}"
                 raw = [f"{tracked.face.scores[name]:.6f}" for name in self._expressions]
             place = (f"{time_s:.4f}", number, tracked.person, *box, certainty)
-            self._writer.writerow([*place, tracked.expression, *smoothed, *raw])
+            with self._named():
+                self._writer.writerow([*place, tracked.expression, *smoothed, *raw])
         with self._named():
             self._stream.flush()
 

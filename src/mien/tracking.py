@@ -104,7 +104,7 @@ def follow(
         for person in people.persons
         if person.seen_s == people.looked_s or time_s - person.seen_s <= options.memory_s
     ]
-    place_of = _matches(known, faces, time_s, options.overlap)
+    place_of = _matches(known, people.looked_s, faces, time_s, options.overlap)
     count, present = people.count, []
     for index, face in enumerate(faces):
         if index in place_of:
@@ -121,19 +121,24 @@ def follow(
     return People((*present, *absent), count, time_s), tracked
 
 
-def _matches(known: Sequence[Person], faces: Sequence[Face], time_s: float, least_overlap: float) -> dict[int, int]:
-    """Which known person each face is, as far as it is one: from indices of faces to indices of persons."""
+def _matches(
+    known: Sequence[Person], looked_s: float, faces: Sequence[Face], time_s: float, least_overlap: float
+) -> dict[int, int]:
+    """Which known person each face is, as far as it is one: from indices of faces to indices of persons.
+
+    Who was there in the look before, at `looked_s`, comes first: who is hidden must not take the face in front.
+    """
     overlaps, ways = [], []
     for place, person in enumerate(known):
         expected, reach = predicted_box(person, time_s), REACH[0] + REACH[1] * (time_s - person.seen_s)
         for index, face in enumerate(faces):
             overlap = intersection_over_union(expected, face.box_xyxy)
             if overlap >= least_overlap:
-                overlaps.append((-overlap, place, index))
+                overlaps.append((person.seen_s < looked_s, -overlap, place, index))
             elif person.number and (off := _beside_the_way(person, face, time_s)) <= reach:
-                ways.append((off, place, index))
+                ways.append((True, off, place, index))
     found: dict[int, int] = {}
-    for _, place, index in (*sorted(overlaps), *sorted(ways)):
+    for *_, place, index in (*sorted(overlaps), *sorted(ways)):
         if index not in found and place not in found.values():
             found[index] = place
     return found

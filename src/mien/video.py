@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mien.errors import VideoError
 from mien.media import (
     Upright,
+    container_seconds,
     decode,
     frame_seconds,
     open_container,
@@ -30,6 +31,7 @@ from mien.tracking import People, TrackedFace, TrackingOptions, between, follow
 if TYPE_CHECKING:
     import av
 
+Made = TypeVar("Made")
 USUAL_RATE = Fraction(25)
 """Frames a second where a file does not say."""
 LONGEST_JUMP_S = 60.0
@@ -67,7 +69,7 @@ class Video:
     tracking: how people are told apart and scores smoothed.
     start_s: seconds of the video that are skipped.
     form: FFmpeg's name of the format, such as "v4l2" for cameras; found out if None.
-    stop: for cameras, asked before each frame and while waiting for one; True ends the iteration.
+    stop: asked before each frame, and while a camera gives none; True ends the iteration.
 
     Raises VideoError when the source cannot be read, or holds no frames from start_s on. Damage further on raises it
     too, after all frames before, and so does an end before the time that the file states; damage that the decoder
@@ -94,8 +96,7 @@ class Video:
             stream = video_stream(container, self.source)
             self.rate = stream.average_rate or stream.guessed_rate or USUAL_RATE
             """Frames a second, on average."""
-            seconds = None if container.duration is None else container.duration / 1_000_000
-            self.duration_s = seconds if seconds and seconds > 0 else None
+            self.duration_s = container_seconds(container)
             """Seconds of the video; None where the file does not say."""
             self._stated_s = stream_seconds(stream)
         self.recognizer = recognizer or Recognizer()
@@ -111,7 +112,7 @@ class Video:
             if time_s >= self.start_s - TOLERANCE_S:
                 yield Frame(number, time_s, image, tuple(faces))
                 number += 1
-        if not number:
+        if not number and not self._stop():
             raise self._no_frames()
 
     def images(self) -> Iterator[tuple[float, ImageArray]]:
@@ -124,6 +125,8 @@ class Video:
         clock, given = Clock(from_s, float(1 / self.rate), self.duration_s), False
         try:
             for frame, said_s, upright in self._decoded(from_s):
+                if self._stop():
+                    return
                 time_s = clock.following(said_s, frame_seconds(frame))
                 if time_s >= from_s - TOLERANCE_S:
                     yield time_s, upright.pixels(frame)
@@ -236,3 +239,23 @@ def newest(
             yield found
     finally:
         left.set()
+
+
+def unless_stopped(make: Callable[[], Made], stop: Callable[[], bool]) -> Made | None:
+    """What a function makes, or None once `stop` says so; another thread runs it, since opening a camera may hang."""
+    made: list[Made] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            made.append(make())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive() and not stop():
+        thread.join(ASKED_AFTER_S)
+    if failed:
+        raise failed[0]
+    return made[0] if made else None

@@ -3,6 +3,7 @@
 Files are written in parts of a second, so that one whose writing was killed plays up to about a second before.
 """
 
+import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,7 @@ import av
 from av.video.reformatter import ColorRange, Colorspace
 
 from mien.errors import VideoError, VideoWriteError
-from mien.media import file_url, open_container, reason, seek, start_seconds
+from mien.media import container_seconds, file_url, open_container, reason, seek, start_seconds
 from mien.preprocessing import ImageArray
 from mien.video import Clock
 
@@ -34,13 +35,16 @@ AAC_RATES = {7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000,
 """Samples a second that AAC has; other sound is resampled to 48,000."""
 QUALITY = {"preset": "veryfast", "crf": "20", "bf": "0"}
 """Options of x264 (chosen: no visible loss; no B-frames, since times in fragments would begin after 0 with them)."""
+WAITING = {"max_interleave_delta": "1000000"}
+"""Microseconds that pictures wait in memory for sound that pauses."""
 FRAGMENTS = {
     "movflags": "delay_moov",
     "avoid_negative_ts": "disabled",
     "frag_duration": "1000000",
     "flush_packets": "1",
+    **WAITING,
 }
-CLUSTERS = {"cluster_time_limit": "1000", "flush_packets": "1"}
+CLUSTERS = {"cluster_time_limit": "1000", "flush_packets": "1", **WAITING}
 Failures = (av.FFmpegError, OSError, ValueError, OverflowError)
 
 
@@ -64,7 +68,7 @@ class VideoFile:
             self._container = av.open(file_url(file), "w", options=parts)
         except Failures as error:
             raise self._refused(error) from error
-        self._source = open_container(sound) if sound else None
+        self._source = open_container(sound) if sound and _sounds_from(sound, start_s) else None
 
     @property
     def damaged_sound(self) -> int:
@@ -130,6 +134,26 @@ class VideoFile:
             self._container.mux(packet)
 
 
+def _begin_reading(source: "InputContainer", start_s: float) -> tuple[float, Clock]:
+    """When a source begins on its own clock, and a clock for its sound from `start_s` on, after going there."""
+    begin_s = start_seconds(source)
+    if start_s:
+        seek(source, begin_s + start_s)
+    return begin_s, Clock(start_s, USUAL_SOUND_S, container_seconds(source))
+
+
+def _sounds_from(sound: str, start_s: float) -> bool:
+    """Whether a file has sound from a time on. A track without any would keep all pictures waiting in memory."""
+    with open_container(sound) as source, contextlib.suppress(av.FFmpegError):
+        begin_s, clock = _begin_reading(source, start_s)
+        for packet in source.demux(source.streams.audio[:1]) if source.streams.audio else ():
+            if packet.pts is not None and packet.time_base:
+                seconds = float((packet.duration or 0) * packet.time_base)
+                if clock.following(float(packet.pts * packet.time_base) - begin_s, seconds) >= start_s:
+                    return True
+    return False
+
+
 class _Sound:
     """The sound of a source as packets of the written file, from `start_s` on."""
 
@@ -137,11 +161,8 @@ class _Sound:
         self, source: "InputContainer", stream: "AudioStream", written: Any, file: Path, start_s: float
     ) -> None:
         self.damaged = 0
-        self._begin_s, self._start_s = start_seconds(source), start_s
-        if start_s:
-            seek(source, self._begin_s + start_s)
-        stated_s = None if source.duration is None else source.duration / 1_000_000
-        self._clock = Clock(start_s, USUAL_SOUND_S, stated_s)
+        self._start_s = start_s
+        self._begin_s, self._clock = _begin_reading(source, start_s)
         context = stream.codec_context
         name, rate = context.codec.canonical_name, context.sample_rate
         unfit: set[str] = NOT_COPIED_INTO.get(file.suffix.lower(), set())

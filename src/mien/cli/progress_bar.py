@@ -20,7 +20,7 @@ def progress_bar(total: int, title: str) -> Iterator[Bar]:
 
 @contextlib.contextmanager
 def seconds_bar(total_s: float | None, title: str) -> Iterator[Bar]:
-    """The same for something that lasts so many seconds, or unknown ones: how many are done, and the time left."""
+    """The same for something that lasts about so many seconds, or unknown ones: those done, and the time left."""
     if not sys.stderr.isatty():
         yield lambda text: print(text, flush=True), lambda done=None: None
         return
@@ -45,6 +45,6 @@ def _bar(total: float | None, form: str, title: str) -> Iterator[Bar]:
             sys.stdout.flush()
 
         def advance(done: float | None = None) -> None:
-            bar.update(1 if done is None else done - bar.n)
+            bar.update(1 if done is None else min(done, bar.total or done) - bar.n)
 
         yield show, advance

@@ -72,22 +72,24 @@ def video(
     from mien.video import Video
 
     recognizer = make_recognizer(model, detector, longest_px, threads)
-    moving = Video(source, recognizer, every, TrackingOptions(half_life_s=half_life), start)
+    stopped: list[int] = []
+    tracking = TrackingOptions(half_life_s=half_life)
+    moving = Video(source, recognizer, every, tracking, start, stop=lambda: bool(stopped))
     _check_targets(source, [target for target in (out, csv_file, timeline) if target])
     outputs = _Outputs(moving, csv_file, out, timeline)
     failure = ""
     with contextlib.ExitStack() as stack:
-        show, advance = stack.enter_context(seconds_bar(moving.duration_s and moving.duration_s - start, "video"))
-        stopped = stack.enter_context(_stop_signals())
+        left_s = moving.duration_s and max(0.0, moving.duration_s - start)
+        show, advance = stack.enter_context(seconds_bar(left_s or None, "video"))
+        stack.enter_context(_stop_signals(stopped))
         try:
             for frame in moving:
                 outputs.write(frame)
                 if json_lines:
                     show(json.dumps(frame_record(frame.number, frame.time_s, frame.faces)))
                 advance(frame.time_s - start)
-                if stopped:
-                    failure = f"interrupted{outputs.going_on}"
-                    break
+            if stopped:
+                failure = f"interrupted{outputs.going_on}"
         except VideoWriteError as error:
             failure = f"{error}{outputs.going_on}"
         except VideoError as error:
@@ -127,21 +129,26 @@ def camera(
     """
     from mien.camera import camera_source
     from mien.cli.live import live_bars
-    from mien.video import Video
+    from mien.video import Video, unless_stopped
 
     source, form = camera_source(device, sys.platform)
     recognizer = make_recognizer(model, detector, longest_px, threads)
-    failure, started_s = "", time.monotonic()
+    failure, started_s, stopped = "", time.monotonic(), list[int]()
     with contextlib.ExitStack() as stack:
-        stopped = stack.enter_context(_stop_signals())
+        stack.enter_context(_stop_signals(stopped))
 
         def stop() -> bool:
             return bool(stopped) or (seconds is not None and time.monotonic() - started_s >= seconds)
 
+        def opened() -> Video:
+            return Video(source, recognizer, every, TrackingOptions(half_life_s=half_life), form=form, stop=stop)
+
         try:
-            moving = Video(source, recognizer, every, TrackingOptions(half_life_s=half_life), form=form, stop=stop)
+            moving = unless_stopped(opened, stop)
         except VideoError as error:
             raise VideoError(f"camera {device}: expected a camera, found none ({error}); see --device") from error
+        if moving is None:
+            return
         outputs = _Outputs(moving, csv_file)
         show = stack.enter_context(live_bars())
         started_s = time.monotonic()
@@ -223,12 +230,11 @@ def _check_targets(source: Path, targets: list[Path]) -> None:
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """A list that gets the number of the first SIGINT, SIGTERM or SIGHUP, so that a loop can end in order.
+def _stop_signals(received: list[int]) -> Iterator[None]:
+    """The list gets the number of the first SIGINT, SIGTERM or SIGHUP, so that a loop can end in order.
 
     A second SIGINT interrupts at once. What the process ignores, as after nohup, it goes on to ignore.
     """
-    received: list[int] = []
 
     def take(number: int, frame: object) -> None:
         if received and number == signal.SIGINT:
@@ -238,7 +244,7 @@ def _stop_signals() -> Iterator[list[int]]:
     heard = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.signal(number, take) for number in heard if signal.getsignal(number) != signal.SIG_IGN}
     try:
-        yield received
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
