@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import av
 
 Made = TypeVar("Made")
-USUAL_RATE = Fraction(25)
-"""Frames a second where a file does not say."""
+USUAL_RATE, SLOWEST_RATE = Fraction(25), Fraction(1, 3600)
+"""Frames a second where a file does not say; fewer are damage."""
 LONGEST_JUMP_S = 60.0
 """Times further than this beyond the last and beyond the stated length are taken for wrong (chosen)."""
 SHORTER_S = 1.0
@@ -94,7 +94,8 @@ class Video:
         self.tracking, self._stop = tracking or TrackingOptions(), stop
         with open_container(self.source, form) as container:
             stream = video_stream(container, self.source)
-            self.rate = stream.average_rate or stream.guessed_rate or USUAL_RATE
+            rates = (stream.average_rate, stream.guessed_rate)
+            self.rate = next((rate for rate in rates if rate and rate >= SLOWEST_RATE), USUAL_RATE)
             """Frames a second, on average."""
             self.duration_s = container_seconds(container)
             """Seconds of the video; None where the file does not say."""
