@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from conftest import drawn_face, write_fer2013_csv, write_votes_csv
 
 from mien.datasets import open_dataset
+from mien.training.config import read_experiment
+from mien.training.loop import train
 
 REPOSITORY = Path(__file__).parents[1]
 JUDGE = REPOSITORY / "scripts" / "judge-labels"
@@ -71,6 +74,24 @@ def test_labels_are_judged_by_the_hidden_ones(kaggle: Path, tmp_path: Path) -> N
     odd = [int(sample.source.split()[1]) % 2 for sample in unlabelled]
     happy = [odd[index] for index, label in enumerate(labels) if label == happiness]
     assert found["ferplus"]["precision"] == pytest.approx(sum(happy) / 9)  # of rows with an odd number
+
+
+def test_labels_by_other_guidance_from_the_same_networks(kaggle: Path, tmp_path: Path) -> None:
+    toml = experiment(tmp_path, "rounds = 1")
+    tiny = replace(
+        read_experiment(toml).schedule, epochs=1, steps_per_epoch=1, batch_size=8, warmup_epochs=0, progressive_epochs=1
+    )
+    first = replace(read_experiment(toml), joint=None, schedule=tiny)
+    labelled = open_dataset("fer2013", kaggle, first.data.training_split)
+    train(first, labelled, None, tmp_path / "run" / "round-0")
+    out = tmp_path / "report.json"
+    subprocess.run([sys.executable, JUDGE, toml, tmp_path / "run", kaggle, out, "--proposals"], check=True)
+    found = json.loads(out.read_text())["proposals"]
+    assert len(found) == 8
+    assert {judged["fer2013"]["faces"] for judged in found.values()} == {20}
+    everyone = {name for name, judged in found.items() if judged["fer2013"]["coverage"] == 1}
+    assert {name for name in found if name.endswith(("all", "all named"))} <= everyone
+    assert found["the networks' answers from 0.9 on"]["fer2013"]["coverage"] == 0
 
 
 def test_only_hidden_labels_can_be_judged(tmp_path: Path) -> None:

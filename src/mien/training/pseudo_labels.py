@@ -137,11 +137,7 @@ def label_unlabelled(
                     f"{' and '.join(map(str, before))}, found others; remove {folder} to make them anew"
                 )
             return PseudoLabels(kept["labels"], kept["distributions"] if joint.soft else None)
-    scorers = [_scorer(file, device) for file in before]
-    faces = np.concatenate((own_faces, found.faces))
-    scored = [score_with_mirror(scorer.logits_and_features, faces) for scorer in scorers]
-    probabilities = np.stack([each[0] for each in scored]).mean(axis=0, dtype=np.float32)
-    embeddings = normalise(np.concatenate([embed(each[1]) for each in scored], axis=1))
+    probabilities, embeddings = answers_and_embeddings(before, np.concatenate((own_faces, found.faces)), device)
     given = np.concatenate((own_labels, np.full(len(found.faces), -1)))
     labelling = propose(joint, embeddings, probabilities, given, len(labelled.expressions), experiment.seed)
     labels, similarity = labelling.labels[len(own_labels) :], labelling.similarity[len(own_labels) :]
@@ -163,6 +159,15 @@ def label_unlabelled(
     with _whole(folder / LABELS) as temporary:  # last: what is resumed from
         np.savez(temporary, **kept)
     return PseudoLabels(labels, soft_labels)
+
+
+def answers_and_embeddings(
+    checkpoints: Sequence[Path], faces: ImageArray, device: str | None
+) -> tuple[NDArray[np.float32], Embeddings]:
+    """Mean probabilities (N, K) and embeddings side by side (N, D) of networks, for faces uint8 (N, S, S, C)."""
+    scored = [score_with_mirror(_scorer(file, device).logits_and_features, faces) for file in checkpoints]
+    probabilities = np.stack([each[0] for each in scored]).mean(axis=0, dtype=np.float32)
+    return probabilities, normalise(np.concatenate([embed(each[1]) for each in scored], axis=1))
 
 
 @contextlib.contextmanager
