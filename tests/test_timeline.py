@@ -80,7 +80,7 @@ def test_many_people_are_not_all_remembered_over_time() -> None:
     assert len(timeline.people) == 500
     assert len(kept) <= MOST_KEPT + 1
     assert {1, 77} <= set(kept)
-    assert timeline.draw().shape[0] < 1400
+    assert timeline.draw().shape[0] < 1000
 
 
 def test_the_picture_shows_the_stack() -> None:

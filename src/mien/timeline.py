@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ MOST_BINS = 1200
 FIRST_BIN_S = 0.05
 LONGEST_GAP_S = 1.0
 """A frame counts for the time until the next one, and for no longer than this."""
-MOST_ROWS = 12
+MOST_ROWS = 8
 """People in the picture: those who are seen longest."""
 MOST_KEPT = 4 * MOST_ROWS
 """People whose scores over time are kept; beyond, those of whom was seen for the shortest time are forgotten."""
@@ -134,6 +135,13 @@ class Timeline:
 
     def draw(self) -> ImageArray:
         """A picture: a row for each person, over time the stacked scores of all expressions; RGB uint8 (H, W, 3)."""
+        return pixels_of(self._picture())
+
+    def save(self, file: Path) -> None:
+        """Write that picture as PNG; OSError where that is not possible."""
+        self._picture().save(file, "PNG")
+
+    def _picture(self) -> Image.Image:
         longest = sorted(self.people.values(), key=PersonSummary.total, reverse=True)[:MOST_ROWS]
         return _Picture(self, sorted(longest, key=lambda person: person.number)).draw()
 
@@ -152,7 +160,7 @@ class _Picture:
         others = iter(OTHER_COLOURS * len(timeline.expressions))
         self.colours = [COLOURS.get(name) or next(others) for name in timeline.expressions]
 
-    def draw(self) -> ImageArray:
+    def draw(self) -> Image.Image:
         for index, person in enumerate(self.people):
             self._row(self.top + index * (self.row + self.gap), person)
         if not self.people:
@@ -160,7 +168,7 @@ class _Picture:
         bottom = self.top + max(1, len(self.people)) * (self.row + self.gap)
         self._axis(bottom)
         self._legend(bottom + self.axis)
-        return pixels_of(self.image)
+        return self.image
 
     def _x(self, place: float) -> float:
         return self.left + self.plot * place / self.bins

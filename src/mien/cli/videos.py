@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from PIL import Image
 
 from mien.cli.options import FILE, Seconds, make_recognizer, recognizer_options
 from mien.cli.progress_bar import seconds_bar
@@ -214,7 +213,7 @@ class _Outputs:
             failure = failure or f"{error}; what came before is kept"
         try:
             if self._timeline:
-                Image.fromarray(self.summary.draw()).save(self._timeline, "PNG")
+                self.summary.save(self._timeline)
         except OSError as error:
             failure = failure or f"{self._timeline}: {error.strerror or error}"
         return failure
