@@ -139,6 +139,22 @@ def test_the_limit_is_for_the_pixels_that_are_shown(
         next(Video(file, recognizer).images())
 
 
+def test_a_stream_that_begins_amid_the_file_is_left_out() -> None:
+    """PyAV raises IndexError for its packets."""
+
+    class Container:
+        def __init__(self) -> None:
+            self.left = [1, 2, None, 3]
+
+        def demux(self, stream: Any) -> Iterator[Any]:
+            while self.left:
+                if (found := self.left.pop(0)) is None:
+                    raise IndexError
+                yield found
+
+    assert list(media.packets(Container(), None)) == [1, 2, 3]  # type: ignore[arg-type]
+
+
 def test_a_camera_without_a_new_frame_is_asked_again() -> None:
     """As FFmpeg's reader on macOS, which does not wait."""
 

@@ -15,6 +15,7 @@ from mien.preprocessing import ImageArray
 
 if TYPE_CHECKING:
     import av
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
 
 NEEDS_PYAV = "videos and cameras need PyAV; install it with: pip install 'mien[video]'"
@@ -89,7 +90,9 @@ def decode(container: "InputContainer", stream: "av.VideoStream", patient: bool)
         raise
 
 
-def packets(container: "InputContainer", stream: "av.VideoStream", patient: bool) -> "Iterator[av.Packet]":
+def packets(
+    container: "InputContainer", stream: "av.VideoStream | AudioStream", patient: bool = False
+) -> "Iterator[av.Packet]":
     """All packets of a stream. patient: where FFmpeg does not wait for the next one, as on macOS, this does."""
     import av
 
@@ -101,6 +104,8 @@ def packets(container: "InputContainer", stream: "av.VideoStream", patient: bool
             if not patient:
                 raise
             time.sleep(NO_FRAME_YET_S)
+        except IndexError:  # a packet of a stream that begins amid the file, which PyAV does not know
+            continue
 
 
 def open_container(source: str, form: str | None = None) -> "InputContainer":

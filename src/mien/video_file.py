@@ -13,7 +13,7 @@ import av
 from av.video.reformatter import ColorRange, Colorspace
 
 from mien.errors import VideoError, VideoWriteError
-from mien.media import container_seconds, file_url, open_container, reason, seek, start_seconds
+from mien.media import container_seconds, file_url, open_container, packets, reason, seek, start_seconds
 from mien.preprocessing import ImageArray
 from mien.video import Clock
 
@@ -146,7 +146,7 @@ def _sounds_from(sound: str, start_s: float) -> bool:
     """Whether a file has sound from a time on. A track without any would keep all pictures waiting in memory."""
     with open_container(sound) as source, contextlib.suppress(av.FFmpegError):
         begin_s, clock = _begin_reading(source, start_s)
-        for packet in source.demux(source.streams.audio[:1]) if source.streams.audio else ():
+        for packet in packets(source, source.streams.audio[0]) if source.streams.audio else ():
             if packet.pts is not None and packet.time_base:
                 seconds = float((packet.duration or 0) * packet.time_base)
                 if clock.following(float(packet.pts * packet.time_base) - begin_s, seconds) >= start_s:
@@ -217,6 +217,6 @@ class _Sound:
 
     def _read(self, source: "InputContainer", stream: "AudioStream") -> Iterator[av.Packet]:
         try:
-            yield from source.demux(stream)
+            yield from packets(source, stream)
         except av.FFmpegError:
             self.damaged += 1
