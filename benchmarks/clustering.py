@@ -1,6 +1,6 @@
 """Time and memory of clustering against the number of embeddings, and how near the approximate index comes.
 
-    python benchmarks/clustering.py [--counts 10000 100000 1000000] [--neighbours 200] [--out FILE]
+    python benchmarks/clustering.py [--counts 10000 100000 1000000] [--out FILE]
 
 Synthetic: unit vectors of 256 values around seeded centres, cluster sizes by a power law, a tenth pure noise. Lists of
 neighbours are as long as Otto et al. have them: much shorter ones tear clusters of hundreds apart. Each
@@ -66,11 +66,11 @@ def pair_scores(found: NDArray[np.int64], truth: NDArray[np.int64]) -> dict[str,
     return {"precision": precision, "recall": recall, "f1": 2 * precision * recall / max(1e-12, precision + recall)}
 
 
-def measure(count: int, neighbours_count: int, compare: bool) -> dict[str, object]:
+def measure(count: int, compare: bool) -> dict[str, object]:
     embeddings, truth = synthetic(count)
     before = peak_bytes()
     started = time.perf_counter()
-    neighbours = nearest_neighbours(embeddings, neighbours_count, exact=False)
+    neighbours = nearest_neighbours(embeddings, NEIGHBOURS, exact=False)
     searched = time.perf_counter()
     clusters = rank_order_clusters(neighbours, THRESHOLD)
     ended = time.perf_counter()
@@ -85,7 +85,7 @@ def measure(count: int, neighbours_count: int, compare: bool) -> dict[str, objec
         "against_truth": pair_scores(clusters, truth),
     }
     if compare:
-        exact = nearest_neighbours(embeddings, neighbours_count, exact=True)
+        exact = nearest_neighbours(embeddings, NEIGHBOURS, exact=True)
         exact_clusters = rank_order_clusters(exact, THRESHOLD)
         pairs = zip(neighbours[:, 1:], exact[:, 1:], strict=True)
         result["recall_of_neighbours"] = float(np.mean([np.isin(true, found).mean() for found, true in pairs]))
@@ -102,23 +102,20 @@ def peak_bytes() -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--neighbours", type=int, default=NEIGHBOURS)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.alone:
-        count = arguments.counts[0]
-        print(json.dumps(measure(count, arguments.neighbours, compare=count <= 10_000)))
+        print(json.dumps(measure(arguments.counts[0], compare=arguments.counts[0] <= 10_000)))
         return
     runs = []
     for count in arguments.counts:
         command = [sys.executable, __file__, "--alone", "--counts", str(count)]
-        command += ["--neighbours", str(arguments.neighbours)]
         found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         runs.append(json.loads(found.stdout.splitlines()[-1]))
         seconds = runs[-1]["search_seconds"] + runs[-1]["cluster_seconds"]
         print(f"{count}: {seconds:.1f} s, {runs[-1]['peak_bytes'] / 1e9:.2f} GB", file=sys.stderr, flush=True)
-    document = {"neighbours": arguments.neighbours, "threshold": THRESHOLD, "width": WIDTH, "runs": runs}
+    document = {"neighbours": NEIGHBOURS, "threshold": THRESHOLD, "width": WIDTH, "runs": runs}
     if arguments.out:
         arguments.out.write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document))

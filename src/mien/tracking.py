@@ -136,7 +136,7 @@ def _matches(
             if overlap >= least_overlap:
                 overlaps.append((person.seen_s < looked_s, -overlap, place, index))
             elif person.number and (off := _beside_the_way(person, face, time_s)) <= reach:
-                ways.append((True, off, place, index))
+                ways.append((off, place, index))
     found: dict[int, int] = {}
     for *_, place, index in (*sorted(overlaps), *sorted(ways)):
         if index not in found and place not in found.values():
