@@ -138,7 +138,8 @@ def _matches(
             elif person.number and (off := _beside_the_way(person, face, time_s)) <= reach:
                 ways.append((off, place, index))
     found: dict[int, int] = {}
-    for *_, place, index in (*sorted(overlaps), *sorted(ways)):
+    best_first = [each[-2:] for each in sorted(overlaps)] + [each[-2:] for each in sorted(ways)]
+    for place, index in best_first:
         if index not in found and place not in found.values():
             found[index] = place
     return found
