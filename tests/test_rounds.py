@@ -180,15 +180,15 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
             train_rounds(changed, own, faces, selection, tmp_path / "moved", resume=True)
 
 
-@pytest.mark.parametrize("view_share", [0, 0.5])
-def test_soft_labels_are_learned_and_kept_for_resuming(view_share: float, school: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("own_share", [0, 0.5])
+def test_soft_labels_are_learned_and_kept_for_resuming(own_share: float, school: Path, tmp_path: Path) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
     with pytest.raises(ExperimentError, match="temperature does nothing without soft labels"):
         experiment(temperature=0.5)
-    with pytest.raises(ExperimentError, match="view_share does nothing without soft labels"):
-        experiment(view_share=0.5)
-    wanted = experiment(rounds=1, epochs=2, soft=True, temperature=2.0, labelled_repeats=2, view_share=view_share)
+    with pytest.raises(ExperimentError, match="own_share does nothing without soft labels"):
+        experiment(own_share=0.5)
+    wanted = experiment(rounds=1, epochs=2, soft=True, temperature=2.0, labelled_repeats=2, own_share=own_share)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     facts = load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts
     assert facts["experiment"]["method"]["options"] == {"targets": "distribution", "label_smoothing": 0.0}

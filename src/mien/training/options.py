@@ -219,10 +219,10 @@ class JointOptions:
     temperature: Positive = 1.0
     """Soft labels are raised to the power of 1 / temperature; below 1 they become sharper (Berthelot et al., MixMatch,
     NeurIPS 2019)."""
-    view_share: Share = 0.0
-    """In the last round, share of a soft label that these networks answer anew in each step, to the augmented face
-    itself (consistent teaching, Beyer et al., "Knowledge distillation: A good teacher is patient and consistent",
-    CVPR 2022)."""
+    own_share: Share = 0.0
+    """In the last round, share of a new face's distribution that the average of the network answers anew in each step,
+    to the face before augmentation; what is likeliest is learned, weighted by how sure it is (teachers.py). All of the
+    round is then at full size: averages of networks that learn from small faces answer badly."""
     labelled_repeats: Count = 1
     """How often each labelled face stands in the enlarged set."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
@@ -248,7 +248,7 @@ class JointOptions:
 
     @model_validator(mode="after")
     def _check(self) -> "JointOptions":
-        for name in ("temperature", "view_share"):
+        for name in ("temperature", "own_share"):
             if getattr(self, name) != getattr(JointOptions, name) and not self.soft:
                 raise ValueError(f"{name} does nothing without soft labels")
         for labelling, names in LABELLING_OPTIONS.items():

@@ -12,12 +12,13 @@ from mien.clustering import require_neighbours
 from mien.datasets import Dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.preprocessing import Preprocessing
+from mien.training.batches import at_full_size
 from mien.training.config import Experiment
 from mien.training.loop import LAST, TrainingResult, train
 from mien.training.options import JointOptions
 from mien.training.pseudo_labels import PseudoLabels, Unlabelled, label_unlabelled, read_unlabelled
 from mien.training.randomness import derive_seed
-from mien.training.teachers import Teachers
+from mien.training.teachers import OwnAnswers
 
 
 def train_rounds(
@@ -58,8 +59,8 @@ def train_rounds(
             given = label_unlabelled(experiment, labelled, found, before, folder, resume, device)
             training = _enlarged(joint, labelled, found, given)
             member = _tuning(experiment, joint, number)
-            if joint.view_share and number == joint.rounds:
-                relabel = Teachers(before, joint.view_share, joint.temperature, device)
+            if joint.own_share and number == joint.rounds:
+                member, relabel = at_full_size(member), OwnAnswers(joint.own_share)
         done = []
         for network in range(joint.networks if number < joint.rounds else 1):
             folder = out / (f"round-{number}-network-{network + 1}" if network else f"round-{number}")
