@@ -225,8 +225,7 @@ def train(
     on one machine. Without it, a folder that already holds a training is refused.
     device: a torch device; by default the GPU where there is one.
     initial: weights to start from instead of the experiment's.
-    relabel: changes each batch before its step, which also has the faces before augmentation; it is given the averaged
-        network as well, in evaluation mode.
+    relabel: changes each batch, which then also has the faces before augmentation, by the average in evaluation mode.
     """
     keep_freed_memory()
     torch.backends.cudnn.deterministic = True
