@@ -1,4 +1,4 @@
-"""Expression-guided deep joint learning: train, label unlabelled faces, train on with them or anew, and again.
+"""Expression-guided deep joint learning: train, label unlabelled faces, train on with them, and again.
 
 A reconstruction (models/ac_net.py says of which paper, guidance.py how faces get labels). Each round is a training by
 the one loop in a folder of its own, so that it resumes inside rounds and between them.
@@ -65,7 +65,7 @@ def train_rounds(
         for network in range(joint.networks if number < joint.rounds else 1):
             folder = out / (f"round-{number}-network-{network + 1}" if network else f"round-{number}")
             seeded = replace(member, seed=derive_seed(member.seed, "network", network)) if network else member
-            initial = str(before[network]) if before and joint.start == "before" else ""
+            initial = str(before[network]) if before else ""
             resumed = resume and (folder / LAST).exists()
             result = train(seeded, training, selection, folder, resumed, device, initial, relabel)
             done.append(result.best)
@@ -83,13 +83,12 @@ def _enlarged(joint: JointOptions, labelled: Dataset, found: Unlabelled, given: 
 
 def _tuning(experiment: Experiment, joint: JointOptions, number: int) -> Experiment:
     """How a network is trained in a round from 1 on."""
-    epochs = joint.last_epochs if joint.last_epochs and number == joint.rounds else joint.epochs
     schedule = replace(
         experiment.schedule,
-        epochs=epochs,
+        epochs=joint.epochs,
         learning_rate=joint.learning_rate,
-        warmup_epochs=min(experiment.schedule.warmup_epochs, epochs / 4),
-        progressive_epochs=experiment.schedule.progressive_epochs * epochs / experiment.schedule.epochs,
+        warmup_epochs=min(experiment.schedule.warmup_epochs, joint.epochs / 4),
+        progressive_epochs=experiment.schedule.progressive_epochs * joint.epochs / experiment.schedule.epochs,
     )
     method = experiment.method
     if joint.soft:
