@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
 from mien.training.batches import Batch
-from mien.training.teachers import OwnAnswers, confidence_weights
+from mien.training.teachers import GROWING, OwnAnswers, confidence_weights
 
 
 class Brightness(nn.Module):
@@ -23,8 +24,9 @@ def batch(given: list[bool]) -> Batch:
     return Batch(torch.zeros(3, 1, 4, 4), labels, None, targets, weights, torch.tensor(given), unchanged)
 
 
-def test_given_labels_follow_the_unchanged_face_the_others_stay() -> None:
-    found = OwnAnswers(0.75)(before := batch([True, True, False]), Brightness())
+@pytest.mark.parametrize(("share", "passed"), [(0.75, 1.0), (0.75, GROWING), (1.0, 0.75 * GROWING)])
+def test_given_labels_follow_the_unchanged_face_the_others_stay(share: float, passed: float) -> None:
+    found = OwnAnswers(share)(before := batch([True, True, False]), Brightness(), passed)
     assert found.targets is not None
     assert found.weights is not None
     bright = 1 / (1 + np.exp(-2))  # of the second face's first class
@@ -38,7 +40,7 @@ def test_given_labels_follow_the_unchanged_face_the_others_stay() -> None:
 
 
 def test_batches_without_given_labels_stay() -> None:
-    assert OwnAnswers(0.5)(before := batch([False] * 3), Brightness()) is before
+    assert OwnAnswers(0.5)(before := batch([False] * 3), Brightness(), 1.0) is before
 
 
 def test_equally_sure_faces_count_alike() -> None:

@@ -307,9 +307,9 @@ def test_who_changes_batches_has_the_plain_faces_and_the_average(
         learned.append((batch.images.shape[-1], batch.labels.tolist()))
         return loss(self, network, batch, epoch)
 
-    def relabelled(batch: Batch, average: Any) -> Batch:
+    def relabelled(batch: Batch, average: Any, passed: float) -> Batch:
         assert batch.unchanged is not None
-        seen.append((batch.unchanged, average.training, next(average.parameters()).clone()))
+        seen.append((batch.unchanged, average.training, next(average.parameters()).clone(), passed))
         return replace(batch, labels=torch.ones_like(batch.labels))
 
     monkeypatch.setattr(Standard, "loss", spied)
@@ -319,11 +319,12 @@ def test_who_changes_batches_has_the_plain_faces_and_the_average(
     assert learned[-2:] == [(16, [1] * 32)] * 2
     faces, _ = as_faces(datasets[0], plain := Preprocessing(24, 3))
     known = {face.tobytes() for face in faces}
-    for unchanged, in_training, _ in seen:
+    for unchanged, in_training, *_ in seen:
         assert not in_training
         pixels = ((unchanged * plain.deviation + plain.mean) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
         assert all(face.numpy().tobytes() in known for face in pixels.contiguous())
     assert not torch.equal(seen[0][2], seen[-1][2])
+    assert [each[3] for each in seen[-2:]] == [0, 0.5]
 
 
 def test_seeds_differ_by_purpose_and_moment() -> None:

@@ -60,7 +60,7 @@ class Training:
         selection: AnyData | None,
         device: torch.device,
         initial: str = "",
-        relabel: Callable[[Any, Any], Any] | None = None,
+        relabel: Callable[[Any, Any, float], Any] | None = None,
     ) -> None:
         """See `train`."""
         if selection is not None and training.expressions != selection.expressions:
@@ -139,7 +139,8 @@ class Training:
             group["lr"] = rate
         if self.relabel:
             self.average.copy_to(self._averaged)
-            batch = self.relabel(batch, self._averaged)
+            passed = position / (self.experiment.schedule.epochs * steps_per_epoch)
+            batch = self.relabel(batch, self._averaged, passed)
         torch.manual_seed(derive_seed(self.experiment.seed, "network", self.epoch, step))
         self.optimizer.zero_grad()
         with self._precision():
@@ -216,7 +217,7 @@ def train(
     resume: bool = False,
     device: str | None = None,
     initial: str = "",
-    relabel: Callable[[Any, Any], Any] | None = None,
+    relabel: Callable[[Any, Any, float], Any] | None = None,
 ) -> TrainingResult:
     """Train an experiment; checkpoints, log and curves go into the folder `out`.
 

@@ -213,8 +213,9 @@ class JointOptions:
     Rounds with such labels do without label smoothing, unless the experiment's method names it."""
     own_share: Share = 0.0
     """In the last round, share of a new face's distribution that the average of the network answers anew in each step,
-    to the face before augmentation; what is likeliest is learned, weighted by how sure it is (teachers.py). All of the
-    round is then at full size: averages of networks that learn from small faces answer badly."""
+    to the face before augmentation; what is likeliest is learned, weighted by how sure it is (teachers.py). It grows to
+    that share in the first 45 % of the round, all of which is at full size: averages of networks that learn from small
+    faces answer badly."""
     labelled_repeats: Count = 1
     """How often each labelled face stands in the enlarged set."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"

@@ -15,6 +15,9 @@ from torch.nn import functional
 
 from mien.training.batches import Batch
 
+GROWING = 0.45
+"""Part of the round in which the share of the average's answers grows from 0 (chosen): first it knows less than what
+several networks and clusters have told."""
 DEVIATIONS = 2.0
 """The weight falls like a normal distribution whose deviation is this part of that of the batch (as in SoftMatch)."""
 
@@ -22,17 +25,17 @@ DEVIATIONS = 2.0
 class OwnAnswers:
     """Changes labels, targets and weights of the faces whose labels were given by networks; the others keep theirs.
 
-    share: of the average's answer in a face's new distribution, against its old one. What is likeliest in it becomes
-    the label, and the less sure that is, the less the face counts.
+    share: of the average's answer in a face's new distribution, against its old one, once it is grown. What is
+    likeliest in it becomes the label, and the less sure that is, the less the face counts.
     """
 
     def __init__(self, share: float) -> None:
         self.share = share
 
-    def __call__(self, batch: Batch, average: Any) -> Batch:
+    def __call__(self, batch: Batch, average: Any, passed: float) -> Batch:
         """The batch with labels by the average network, in evaluation mode.
 
-        It needs targets, weights, `given` and `unchanged`.
+        It needs targets, weights, `given` and `unchanged`. passed: of the round, from 0 to 1.
         """
         given, targets, weights = batch.given, batch.targets, batch.weights
         assert given is not None
@@ -44,7 +47,7 @@ class OwnAnswers:
         with torch.no_grad():
             images = batch.unchanged[given].contiguous(memory_format=torch.channels_last)
             answers = average.classify(average.forward_features(images)).softmax(dim=1)
-            sure, likeliest = torch.lerp(targets[given], answers, self.share).max(dim=1)
+            sure, likeliest = torch.lerp(targets[given], answers, self.share * min(1.0, passed / GROWING)).max(dim=1)
             labels, targets, weights = batch.labels.clone(), targets.clone(), weights.clone()
             labels[given] = likeliest
             targets[given] = functional.one_hot(likeliest, targets.shape[1]).to(targets.dtype)
