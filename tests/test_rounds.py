@@ -133,6 +133,17 @@ def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_pa
     assert scorer.card.dataset == "folder training, with faces of faces all labelled by rank-order"
 
 
+def kill_in_epoch(number: int) -> Callable[..., dict[str, float]]:
+    run_epoch, calls = Training.run_epoch, iter(range(100))
+
+    def killed(state: Training, *arguments: Any) -> dict[str, float]:
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return run_epoch(state, *arguments)
+
+    return killed
+
+
 def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     selection = open_dataset("folder", school / "labelled", "public_test")
@@ -144,16 +155,6 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
     last = load_checkpoint(whole.best.with_name("last.safetensors"))
     assert last.facts["experiment"]["schedule"]["progressive_epochs"] == 1  # half of two, as of the first three
     expected = last.tensors
-
-    def kill_in_epoch(number: int) -> Callable[..., dict[str, float]]:
-        run_epoch, calls = Training.run_epoch, iter(range(100))
-
-        def killed(state: Training, *arguments: Any) -> dict[str, float]:
-            if next(calls) == number:
-                raise KeyboardInterrupt
-            return run_epoch(state, *arguments)
-
-        return killed
 
     for number in (1, 4, 5):  # in round 0, in round 1 at its second epoch (three of round 0), and in round 2
         shutil.rmtree(tmp_path / "again", ignore_errors=True)
@@ -181,12 +182,14 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("own_share", [0, 0.5])
-def test_soft_labels_are_learned_and_kept_for_resuming(own_share: float, school: Path, tmp_path: Path) -> None:
+def test_soft_labels_are_learned_and_kept_for_resuming(
+    own_share: float, school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
     with pytest.raises(ExperimentError, match="own_share does nothing without soft labels"):
         experiment(own_share=0.5)
-    wanted = experiment(rounds=1, epochs=2, soft=True, labelled_repeats=2, own_share=own_share)
+    wanted = experiment(rounds=1, epochs=2, soft=True, labelled_repeats=2, own_share=own_share, aligned=own_share > 0)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     facts = load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts
     assert facts["experiment"]["method"]["options"] == {"targets": "distribution", "label_smoothing": 0.0}
@@ -197,10 +200,17 @@ def test_soft_labels_are_learned_and_kept_for_resuming(own_share: float, school:
     np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-5)
     assert 0.4 < soft.max(axis=1).mean() < 0.999
     expected = load_checkpoint(tmp_path / "round-1" / "last.safetensors").tensors
-    (tmp_path / "round-1" / "last.safetensors").unlink()  # as if killed in the first epoch: labels are read again
-    train_rounds(wanted, labelled, unlabelled, None, tmp_path, resume=True)
-    found = load_checkpoint(tmp_path / "round-1" / "last.safetensors").tensors
-    assert all(torch.equal(expected[name], tensor) for name, tensor in found.items())
+    for number in (0, 1):  # of round 1; labels are read again
+        shutil.rmtree(tmp_path / "round-1")
+        with monkeypatch.context() as patch:
+            patch.setattr(Training, "run_epoch", kill_in_epoch(number))
+            with pytest.raises(KeyboardInterrupt):
+                train_rounds(wanted, labelled, unlabelled, None, tmp_path, resume=True)
+        assert (tmp_path / "round-1" / "last.safetensors").exists() == bool(number)
+        train_rounds(wanted, labelled, unlabelled, None, tmp_path, resume=True)
+        found = load_checkpoint(tmp_path / "round-1" / "last.safetensors").tensors
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(expected[name], tensor) for name, tensor in found.items())
 
 
 def test_a_round_begins_with_the_weights_before(school: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.training.batches import Batch
-from mien.training.teachers import GROWING, OwnAnswers, confidence_weights
+from mien.training.teachers import FOLLOWING, GROWING, OwnAnswers, confidence_weights
 
 
 class Brightness(nn.Module):
@@ -18,14 +18,14 @@ class Brightness(nn.Module):
 
 
 def batch(given: list[bool]) -> Batch:
-    unchanged = torch.tensor([0.0, 1.0, -1.0]).view(3, 1, 1, 1).expand(3, 1, 4, 4)
+    weak = torch.tensor([0.0, 1.0, -1.0]).view(3, 1, 1, 1).expand(3, 1, 4, 4)
     targets = torch.tensor([[0.3, 0.7], [0.3, 0.7], [0.0, 1.0]])
     labels, weights = torch.ones(3, dtype=torch.int64), torch.tensor([0.5, 0.5, 1.0])
-    return Batch(torch.zeros(3, 1, 4, 4), labels, None, targets, weights, torch.tensor(given), unchanged)
+    return Batch(torch.zeros(3, 1, 4, 4), labels, None, targets, weights, torch.tensor(given), weak)
 
 
 @pytest.mark.parametrize(("share", "passed"), [(0.75, 1.0), (0.75, GROWING), (1.0, 0.75 * GROWING)])
-def test_given_labels_follow_the_unchanged_face_the_others_stay(share: float, passed: float) -> None:
+def test_given_labels_follow_the_weakly_changed_face_the_others_stay(share: float, passed: float) -> None:
     found = OwnAnswers(share)(before := batch([True, True, False]), Brightness(), passed)
     assert found.targets is not None
     assert found.weights is not None
@@ -41,6 +41,23 @@ def test_given_labels_follow_the_unchanged_face_the_others_stay(share: float, pa
 
 def test_batches_without_given_labels_stay() -> None:
     assert OwnAnswers(0.5)(before := batch([False] * 3), Brightness(), 1.0) is before
+
+
+def test_aligned_answers_get_the_class_shares_of_the_labelled_faces() -> None:
+    shares = torch.tensor([0.2, 0.8])
+    teacher = OwnAnswers(1.0, shares)
+    bright = 1 / (1 + np.exp(-2))
+    mean = (0.5 + bright) / 2  # of the first class, over the two given faces
+    for step in range(1, 400):
+        found = teacher(batch([True, True, False]), Brightness(), 1.0)
+        answered = 0.2 + (mean - 0.2) * (1 - (1 - FOLLOWING) ** step)
+        np.testing.assert_allclose(teacher.answered, [answered, 1 - answered], rtol=1e-4)
+        odds = bright / (1 - bright) * (0.2 / answered) / (0.8 / (1 - answered))
+        assert found.labels.tolist() == [1, int(odds < 1), 1]
+    assert found.labels.tolist() == [1, 1, 1]
+    resumed = OwnAnswers(1.0, shares)
+    resumed.load_state_dict(teacher.state_dict())
+    assert torch.equal(resumed.answered, teacher.answered)
 
 
 def test_equally_sure_faces_count_alike() -> None:

@@ -14,8 +14,12 @@ from mien.preprocessing import ImageArray
 from mien.training.augmentation import augment
 from mien.training.config import Experiment
 from mien.training.masking import mask
+from mien.training.options import AugmentationOptions
 from mien.training.randomness import generator
 from mien.training.samplers import uniform_order
+
+WEAK = AugmentationOptions(translation=0.04)
+"""Flips and shifts of up to two of 48 pixels: what a teacher sees (Sohn et al., FixMatch, NeurIPS 2020)."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class Batch:
     """How much each face counts, float32 (B,), where the data set says so."""
     given: Tensor | None = None
     """Whether each face's label was given by networks, bool (B,), where some were."""
-    unchanged: Tensor | None = None
-    """The same faces before augmentation, like `images`, where they are asked for."""
+    weak: Tensor | None = None
+    """The same faces with `WEAK` augmentation, like `images`, where they are asked for."""
 
 
 class BatchSource:
@@ -65,7 +69,7 @@ class BatchSource:
         self.targets: Tensor | None = None
         self.weights: Tensor | None = None
         self.given: Tensor | None = None
-        self._unchanged = False
+        self._weak = False
         self._dataset = dataset
         self._device = device
         if dataset and (weights := dataset.weights()) is not None:
@@ -92,9 +96,9 @@ class BatchSource:
             )
         self.targets = self._for_copies(targets)
 
-    def add_unchanged(self) -> None:
-        """From now on, batches also have the faces before augmentation."""
-        self._unchanged = True
+    def add_weak(self) -> None:
+        """From now on, batches also have their faces weakly augmented."""
+        self._weak = True
 
     def _for_copies(self, values: NDArray[np.float32] | NDArray[np.bool_]) -> Tensor:
         return torch.from_numpy(values).to(self._device).repeat(len(self) // len(values), *[1] * (values.ndim - 1))
@@ -120,8 +124,11 @@ class BatchSource:
         )
         known = (self.votes, self.targets, self.weights, self.given)
         votes, targets, weights, given = (None if each is None else each[chosen] for each in known)
-        unchanged = self._normalised(faces) if self._unchanged else None
-        return Batch(self._normalised(images), self.labels[chosen], votes, targets, weights, given, unchanged)
+        weak = None
+        if self._weak:
+            draw = generator(experiment.seed, "weak augmentation", epoch, step, self._device)
+            weak = self._normalised(augment(faces, WEAK, experiment.data.size_px, draw))
+        return Batch(self._normalised(images), self.labels[chosen], votes, targets, weights, given, weak)
 
     def _normalised(self, images: Tensor) -> Tensor:
         """Images on the scale 0 to 1 as networks see them, channels last; in place."""

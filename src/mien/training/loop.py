@@ -5,7 +5,6 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -35,6 +34,7 @@ from mien.training.optimization import (
 )
 from mien.training.progress import Progress, write_log
 from mien.training.randomness import derive_seed
+from mien.training.teachers import OwnAnswers
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 LOG, CURVES = "log.csv", "curves.png"
@@ -60,7 +60,7 @@ class Training:
         selection: AnyData | None,
         device: torch.device,
         initial: str = "",
-        relabel: Callable[[Any, Any, float], Any] | None = None,
+        relabel: OwnAnswers | None = None,
     ) -> None:
         """See `train`."""
         if selection is not None and training.expressions != selection.expressions:
@@ -88,7 +88,8 @@ class Training:
         self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)
         if relabel:
-            source.add_unchanged()
+            source.add_weak()
+            relabel.to(device)
             self._averaged = copy.deepcopy(self.network).eval()
         self.selection = None if selection is None else method.prepare(selection, self.preprocessing)
         self.epoch = 0
@@ -171,6 +172,7 @@ class Training:
             "average": self.average.tensors(),
             "optimizer": optimizer_tensors(self.optimizer),
             "method": self.method.state_dict(),
+            "relabel": self.relabel.state_dict() if self.relabel else {},
         }
         facts = {
             "network": self.experiment.network.name,
@@ -204,6 +206,8 @@ class Training:
         self.average.load(checkpoint.part("average"))
         load_optimizer_tensors(self.optimizer, checkpoint.part("optimizer"))
         self.method.load_state_dict(checkpoint.part("method"))
+        if self.relabel:
+            self.relabel.load_state_dict(checkpoint.part("relabel"))
         self.epoch = checkpoint.facts["epoch"]
         self.seconds = checkpoint.facts["seconds"]
         self.history = checkpoint.facts["history"]
@@ -217,7 +221,7 @@ def train(
     resume: bool = False,
     device: str | None = None,
     initial: str = "",
-    relabel: Callable[[Any, Any, float], Any] | None = None,
+    relabel: OwnAnswers | None = None,
 ) -> TrainingResult:
     """Train an experiment; checkpoints, log and curves go into the folder `out`.
 
@@ -226,7 +230,7 @@ def train(
     on one machine. Without it, a folder that already holds a training is refused.
     device: a torch device; by default the GPU where there is one.
     initial: weights to start from instead of the experiment's.
-    relabel: changes each batch, which then also has the faces before augmentation, by the average in evaluation mode.
+    relabel: changes the labels of each batch by what the averaged network answers.
     """
     keep_freed_memory()
     torch.backends.cudnn.deterministic = True
@@ -282,9 +286,9 @@ def is_best(history: list[dict[str, float]], column: str) -> bool:
 
 def estimate_seconds(state: Training, steps: int = 4) -> float:
     """Seconds an epoch will take, from a few steps on a copy; the training itself is not touched."""
-    network, optimizer, average = state.network, state.optimizer, state.average
+    network, optimizer, average, relabel = state.network, state.optimizer, state.average, state.relabel
     method = {name: tensor.clone() for name, tensor in state.method.state_dict().items()}
-    state.network = copy.deepcopy(network)
+    state.network, state.relabel = copy.deepcopy(network), copy.deepcopy(relabel)
     state.optimizer = make_optimizer(state.experiment.optimizer, state.network, [])
     state.average = WeightAverage(state.network, state.experiment.averaging)
     state.network.train()
@@ -296,6 +300,6 @@ def estimate_seconds(state: Training, steps: int = 4) -> float:
         measured = sum(1 for batch in islice(batches, steps) if state.take_step(batch, 0, total))
         elapsed = time.perf_counter() - started
     finally:
-        state.network, state.optimizer, state.average = network, optimizer, average
+        state.network, state.optimizer, state.average, state.relabel = network, optimizer, average, relabel
         state.method.load_state_dict(method)
     return elapsed / max(1, measured) * total

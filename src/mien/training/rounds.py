@@ -8,6 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from mien.clustering import require_neighbours
 from mien.datasets import Dataset, pixel_key
 from mien.datasets.joined import Joined
@@ -60,7 +63,8 @@ def train_rounds(
             training = _enlarged(joint, labelled, found, given)
             member = _tuning(experiment, joint, number)
             if joint.own_share and number == joint.rounds:
-                member, relabel = at_full_size(member), OwnAnswers(joint.own_share)
+                shares = _class_shares(labelled) if joint.aligned else None
+                member, relabel = at_full_size(member), OwnAnswers(joint.own_share, shares)
         done = []
         for network in range(joint.networks if number < joint.rounds else 1):
             folder = out / (f"round-{number}-network-{network + 1}" if network else f"round-{number}")
@@ -71,6 +75,12 @@ def train_rounds(
             done.append(result.best)
         before = done
     return result
+
+
+def _class_shares(labelled: Dataset) -> Tensor:
+    """The share of each class (K,) of the labelled faces."""
+    labels = torch.tensor([sample.label for sample in labelled])
+    return torch.bincount(labels, minlength=len(labelled.expressions)) / len(labels)
 
 
 def _enlarged(joint: JointOptions, labelled: Dataset, found: Unlabelled, given: PseudoLabels) -> Joined:

@@ -1,16 +1,17 @@
-"""A network's own average as the teacher of faces whose labels are not known: it sees them as they are.
+"""A network's own average as the teacher of faces whose labels are not known: it sees them hardly changed.
 
-Mean teachers: Tarvainen and Valpola, NeurIPS 2017, https://arxiv.org/abs/1703.01780; the network learns from a changed
-face what its average answers to the plain one as in FixMatch, Sohn et al., NeurIPS 2020,
+Mean teachers: Tarvainen and Valpola, NeurIPS 2017, https://arxiv.org/abs/1703.01780; the network learns from a strongly
+changed face what its average answers to the weakly changed one as in FixMatch, Sohn et al., NeurIPS 2020,
 https://arxiv.org/abs/2001.07685; by weights instead of a threshold as in SoftMatch, Chen et al., ICLR 2023,
-https://arxiv.org/abs/2301.10921, but with the mean and deviation of each batch alone.
+https://arxiv.org/abs/2301.10921, but with the mean and deviation of each batch alone; distribution alignment as in
+ReMixMatch, Berthelot et al., ICLR 2020, https://arxiv.org/abs/1911.09785.
 """
 
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.training.batches import Batch
@@ -20,39 +21,56 @@ GROWING = 0.45
 several networks and clusters have told."""
 DEVIATIONS = 2.0
 """The weight falls like a normal distribution whose deviation is this part of that of the batch (as in SoftMatch)."""
+FOLLOWING = 0.01
+"""How fast the mean of the answers follows that of each batch (chosen)."""
 
 
-class OwnAnswers:
+class OwnAnswers(nn.Module):
     """Changes labels, targets and weights of the faces whose labels were given by networks; the others keep theirs.
 
     share: of the average's answer in a face's new distribution, against its old one, once it is grown. What is
     likeliest in it becomes the label, and the less sure that is, the less the face counts.
+    class_shares: (K,), where they are known of these faces: distributions are scaled so that their mean becomes these.
     """
 
-    def __init__(self, share: float) -> None:
-        self.share = share
+    answered: Tensor
+    class_shares: Tensor | None
 
-    def __call__(self, batch: Batch, average: Any, passed: float) -> Batch:
+    def __init__(self, share: float, class_shares: Tensor | None = None) -> None:
+        super().__init__()
+        self.share = share
+        self.register_buffer("class_shares", class_shares, persistent=False)
+        self.register_buffer("answered", None if class_shares is None else class_shares.clone())
+
+    def forward(self, batch: Batch, average: Any, passed: float) -> Batch:
         """The batch with labels by the average network, in evaluation mode.
 
-        It needs targets, weights, `given` and `unchanged`. passed: of the round, from 0 to 1.
+        It needs targets, weights, `given` and `weak`. passed: of the round, from 0 to 1.
         """
         given, targets, weights = batch.given, batch.targets, batch.weights
         assert given is not None
         assert targets is not None
         assert weights is not None
-        assert batch.unchanged is not None
+        assert batch.weak is not None
         if not given.any():
             return batch
         with torch.no_grad():
-            images = batch.unchanged[given].contiguous(memory_format=torch.channels_last)
+            images = batch.weak[given].contiguous(memory_format=torch.channels_last)
             answers = average.classify(average.forward_features(images)).softmax(dim=1)
-            sure, likeliest = torch.lerp(targets[given], answers, self.share * min(1.0, passed / GROWING)).max(dim=1)
+            answers = torch.lerp(targets[given], answers, self.share * min(1.0, passed / GROWING))
+            sure, likeliest = self._aligned(answers).max(dim=1)
             labels, targets, weights = batch.labels.clone(), targets.clone(), weights.clone()
             labels[given] = likeliest
             targets[given] = functional.one_hot(likeliest, targets.shape[1]).to(targets.dtype)
             weights[given] *= confidence_weights(sure)
         return replace(batch, labels=labels, targets=targets, weights=weights)
+
+    def _aligned(self, answers: Tensor) -> Tensor:
+        if self.class_shares is None:
+            return answers
+        self.answered.lerp_(answers.mean(dim=0), FOLLOWING)
+        answers = answers * (self.class_shares / self.answered.clamp(min=1e-6))
+        return answers / answers.sum(dim=1, keepdim=True)
 
 
 def confidence_weights(sure: Tensor) -> Tensor:
