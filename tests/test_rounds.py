@@ -189,6 +189,8 @@ def test_soft_labels_are_learned_and_kept_for_resuming(
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
     with pytest.raises(ExperimentError, match="own_share does nothing without soft labels"):
         experiment(own_share=0.5)
+    with pytest.raises(ExperimentError, match="aligned does nothing without own_share"):
+        experiment(soft=True, aligned=True)
     wanted = experiment(rounds=1, epochs=2, soft=True, labelled_repeats=2, own_share=own_share, aligned=own_share > 0)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     facts = load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts
