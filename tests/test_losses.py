@@ -10,7 +10,8 @@ from mien.datasets import open_dataset
 from mien.errors import ExperimentError
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
-from mien.training.loop import Training, estimate_seconds, train
+from mien.training.estimate import estimate_seconds
+from mien.training.loop import Training, train
 from mien.training.losses import CentreLoss, multi_label_losses, noisy_logit_loss
 from mien.training.methods.cumulative import Cumulative
 from mien.training.methods.standard import Standard

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -18,7 +17,7 @@ from mien.datasets import as_faces, open_dataset
 from mien.errors import CheckpointError, DatasetError, ExperimentError, MienError
 from mien.preprocessing import Preprocessing
 from mien.training import config
-from mien.training.batches import Batch, BatchSource, input_size_px
+from mien.training.batches import Batch
 from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.deployment import deployable_network
@@ -264,38 +263,6 @@ def test_too_few_faces_and_different_classes(class_folders: Path, tmp_path: Path
         Image.new("L", (48, 48)).save(tmp_path / name / "1.png")
     with pytest.raises(DatasetError, match="different classes"):
         Training(experiment(), datasets[0], open_dataset("folder", tmp_path, "all"), torch.device("cpu"))
-
-
-def source(faces: np.ndarray, **changes: object) -> BatchSource:
-    return BatchSource(faces, np.arange(len(faces)), experiment(**changes), torch.device("cpu"))
-
-
-def test_batches_depend_on_seed_epoch_and_step_alone() -> None:
-    faces = np.random.default_rng(0).integers(0, 256, (64, 24, 24, 3)).astype(np.uint8)
-    first, again, other = source(faces), source(faces), source(faces, seed=1)
-    chosen = torch.arange(40, 56)
-    batch = first.batch(chosen, 3, 1)
-    assert torch.equal(batch.images, again.batch(chosen, 3, 1).images)
-    assert torch.equal(batch.labels, chosen)
-    assert not torch.equal(batch.images, other.batch(chosen, 3, 1).images)
-    assert not torch.equal(batch.images, first.batch(chosen, 4, 1).images)
-    assert not torch.equal(batch.images, first.batch(chosen, 3, 2).images)
-    assert batch.images.shape == (16, 3, 24, 24)
-    assert first.batch(chosen, 0, 0).images.shape == (16, 3, 16, 16)
-
-
-def test_without_augmentation_batches_are_the_normalised_faces() -> None:
-    faces = np.random.default_rng(0).integers(0, 256, (16, 24, 24, 3)).astype(np.uint8)
-    batches = source(faces, augmentation={"flip": 0.0})
-    batch = batches.batch(torch.arange(16), 3, 0)
-    expected = (faces.transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
-    np.testing.assert_allclose(batch.images.numpy(), expected, atol=2e-5)
-
-
-def test_sizes_of_the_phases() -> None:
-    schedule = {"epochs": 8, "progressive_size_px": [12, 16], "progressive_epochs": 5}
-    sizes = [input_size_px(experiment(schedule=schedule), epoch) for epoch in range(8)]
-    assert sizes == [12, 12, 12, 16, 16, 24, 24, 24]
 
 
 def test_who_relabels_batches_has_hardly_changed_faces_and_the_average(

@@ -7,7 +7,6 @@ import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from mien.preprocessing import Preprocessing
 from mien.training.batches import input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
+from mien.training.estimate import estimate_seconds
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
 from mien.training.machine import find_device, keep_freed_memory
 from mien.training.methods import method_class
@@ -282,24 +282,3 @@ def check_experiment(experiment: Experiment) -> None:
 def is_best(history: list[dict[str, float]], column: str) -> bool:
     """Whether no epoch was better than the last one, which without a selection split is always the best."""
     return all(row[column] <= history[-1][column] for row in history if column in row)
-
-
-def estimate_seconds(state: Training, steps: int = 4) -> float:
-    """Seconds an epoch will take, from a few steps on a copy; the training itself is not touched."""
-    network, optimizer, average, relabel = state.network, state.optimizer, state.average, state.relabel
-    method = {name: tensor.clone() for name, tensor in state.method.state_dict().items()}
-    state.network, state.relabel = copy.deepcopy(network), copy.deepcopy(relabel)
-    state.optimizer = make_optimizer(state.experiment.optimizer, state.network, [])
-    state.average = WeightAverage(state.network, state.experiment.averaging)
-    state.network.train()
-    try:
-        batches = state.method.batches(state.epoch)
-        total = state.method.steps_per_epoch()
-        state.take_step(next(batches), 0, total)  # the first step also allocates
-        started = time.perf_counter()
-        measured = sum(1 for batch in islice(batches, steps) if state.take_step(batch, 0, total))
-        elapsed = time.perf_counter() - started
-    finally:
-        state.network, state.optimizer, state.average, state.relabel = network, optimizer, average, relabel
-        state.method.load_state_dict(method)
-    return elapsed / max(1, measured) * total
