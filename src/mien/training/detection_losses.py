@@ -16,9 +16,9 @@ from torch.nn import functional
 from mien.face_finder import SIZE, STRIDES
 from mien.training.scenes import SceneFaces
 
-RANGES_PX = ((0.0, 56.0), (44.0, 208.0), (160.0, math.inf))
+RANGES_PX = ((0.0, 56.0), (44.0, 208.0), (96.0, math.inf))
 """Sizes of faces (square root of the area) that each stride learns (chosen). They overlap, so that no face has a stride
-where it is background although it looks like those that are not."""
+where it is background although it looks like those that are not; large faces, which are few, are learned by both."""
 NARROWEST_EYES = 0.2
 """The eyes count as at least so far apart, in sizes of the face (chosen): those of faces in profile nearly meet."""
 LANDMARK_WEIGHTS, WEIGHT_ONE_PX = (0.1, 3.0), 64.0
@@ -102,11 +102,14 @@ def in_ignored(faces: SceneFaces, cells: Cells, count: int) -> Tensor:
 
 
 def decode_cells(values: Tensor, centres: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
-    """Boxes (P, 4) and landmarks (P, 5, 2) in pixels of values (P, 15) of cells, as in mien/face_finder.py."""
+    """Boxes (P, 4) and landmarks (P, 5, 2) in pixels of values (P, 15) of cells, as in mien/face_finder.py.
+
+    Landmarks take the boxes as they are: their errors do not move them.
+    """
     step = strides[:, None]
     middle = centres + values[:, 1:3] * step
     half = values[:, 3:5].clamp(max=5).exp() * (SIZE / 2) * step
-    landmarks = middle[:, None] + values[:, 5:].view(-1, 5, 2) * half[:, None]
+    landmarks = middle.detach()[:, None] + values[:, 5:].view(-1, 5, 2) * half.detach()[:, None]
     return torch.cat((middle - half, middle + half), dim=1), landmarks
 
 
