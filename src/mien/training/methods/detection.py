@@ -24,7 +24,6 @@ from mien.training.options import STRICT, AugmentationOptions, NotNegative, Shar
 from mien.training.randomness import generator
 from mien.training.scenes import Pictures, SceneFaces, compose
 
-
 PLAIN_SHARE = 0.6
 """Of the scenes of the last epochs (chosen)."""
 
