@@ -14,8 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mien.datasets import open_dataset
+from mien.datasets import as_faces, open_dataset
 from mien.errors import CheckpointError, DatasetError, ExperimentError, MienError
+from mien.preprocessing import Preprocessing
 from mien.training import config
 from mien.training.batches import Batch, BatchSource, input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
@@ -296,26 +297,33 @@ def test_sizes_of_the_phases() -> None:
     assert sizes == [12, 12, 12, 16, 16, 24, 24, 24]
 
 
-def test_who_changes_batches_sees_them_at_full_size(
+def test_who_changes_batches_has_the_plain_faces_and_the_average(
     class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, learned = [], []
     loss = Standard.loss
 
     def spied(self: Standard, network: Any, batch: Batch, epoch: int) -> Any:
-        learned.append((epoch, batch.images.shape[-1], batch.labels.tolist()))
+        learned.append((batch.images.shape[-1], batch.labels.tolist()))
         return loss(self, network, batch, epoch)
 
-    def relabelled(batch: Batch) -> Batch:
-        seen.append(batch.images.shape[-1])
+    def relabelled(batch: Batch, average: Any) -> Batch:
+        assert batch.unchanged is not None
+        seen.append((batch.unchanged, average.training, next(average.parameters()).clone()))
         return replace(batch, labels=torch.ones_like(batch.labels))
 
     monkeypatch.setattr(Standard, "loss", spied)
-    schedule = {"epochs": 2, "steps_per_epoch": 1, "progressive_size_px": [16], "progressive_epochs": 1}
+    schedule = {"epochs": 2, "steps_per_epoch": 1, "progressive_size_px": [16], "progressive_epochs": 2}
     datasets = [open_dataset("folder", class_folders, split) for split in ("training", "public_test")]
     train(experiment(schedule={"batch_size": 32, **schedule}), *datasets, tmp_path, relabel=relabelled)
-    assert set(seen) == {24}
-    assert [learned[0], learned[-1]] == [(0, 16, [1] * 32), (1, 24, [1] * 32)]
+    assert learned[-2:] == [(16, [1] * 32)] * 2
+    faces, _ = as_faces(datasets[0], plain := Preprocessing(24, 3))
+    known = {face.tobytes() for face in faces}
+    for unchanged, in_training, _ in seen:
+        assert not in_training
+        pixels = ((unchanged * plain.deviation + plain.mean) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+        assert all(face.numpy().tobytes() in known for face in pixels.contiguous())
+    assert not torch.equal(seen[0][2], seen[-1][2])
 
 
 def test_seeds_differ_by_purpose_and_moment() -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
@@ -35,6 +34,8 @@ class Batch:
     """How much each face counts, float32 (B,), where the data set says so."""
     given: Tensor | None = None
     """Whether each face's label was given by networks, bool (B,), where some were."""
+    unchanged: Tensor | None = None
+    """The same faces before augmentation, like `images`, where they are asked for."""
 
 
 class BatchSource:
@@ -64,6 +65,7 @@ class BatchSource:
         self.targets: Tensor | None = None
         self.weights: Tensor | None = None
         self.given: Tensor | None = None
+        self._unchanged = False
         self._dataset = dataset
         self._device = device
         if dataset and (weights := dataset.weights()) is not None:
@@ -90,6 +92,10 @@ class BatchSource:
             )
         self.targets = self._for_copies(targets)
 
+    def add_unchanged(self) -> None:
+        """From now on, batches also have the faces before augmentation."""
+        self._unchanged = True
+
     def _for_copies(self, values: NDArray[np.float32] | NDArray[np.bool_]) -> Tensor:
         return torch.from_numpy(values).to(self._device).repeat(len(self) // len(values), *[1] * (values.ndim - 1))
 
@@ -104,26 +110,23 @@ class BatchSource:
     def batch(self, chosen: Tensor, epoch: int, step: int) -> Batch:
         """The faces with the chosen indices int64 (B,), augmented."""
         chosen = chosen.to(self._device)
-        experiment, data = self.experiment, self.experiment.data
+        experiment = self.experiment
+        faces = self._faces[chosen].float().mul_(1 / 255)
         images = augment(
-            self._faces[chosen].float().mul_(1 / 255),
+            faces,
             experiment.augmentation,
             input_size_px(experiment, epoch),
             generator(experiment.seed, "augmentation", epoch, step, self._device),
         )
-        images = images.sub_(data.mean).mul_(1 / data.deviation)
         known = (self.votes, self.targets, self.weights, self.given)
         votes, targets, weights, given = (None if each is None else each[chosen] for each in known)
-        images = images.contiguous(memory_format=torch.channels_last)
-        return Batch(images, self.labels[chosen], votes, targets, weights, given)
+        unchanged = self._normalised(faces) if self._unchanged else None
+        return Batch(self._normalised(images), self.labels[chosen], votes, targets, weights, given, unchanged)
 
-
-def shrunk(batch: Batch, size_px: int) -> Batch:
-    """The batch with its images at a smaller size, or as it is."""
-    if batch.images.shape[-1] == size_px:
-        return batch
-    images = functional.interpolate(batch.images, (size_px, size_px), mode="bilinear", antialias=True)
-    return replace(batch, images=images.contiguous(memory_format=torch.channels_last))
+    def _normalised(self, images: Tensor) -> Tensor:
+        """Images on the scale 0 to 1 as networks see them, channels last; in place."""
+        data = self.experiment.data
+        return images.sub_(data.mean).mul_(1 / data.deviation).contiguous(memory_format=torch.channels_last)
 
 
 def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:

@@ -19,7 +19,7 @@ import mien
 from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.plots import draw_curves
 from mien.preprocessing import Preprocessing
-from mien.training.batches import at_full_size, input_size_px, shrunk
+from mien.training.batches import input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
@@ -60,7 +60,7 @@ class Training:
         selection: AnyData | None,
         device: torch.device,
         initial: str = "",
-        relabel: Callable[[Any], Any] | None = None,
+        relabel: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         """See `train`."""
         if selection is not None and training.expressions != selection.expressions:
@@ -83,11 +83,13 @@ class Training:
         if weights := initial or experiment.network.weights:
             load_initial_weights(self.network, weights, self.expressions, self.preprocessing)
         self.network.to(memory_format=torch.channels_last)  # twice as fast on CPU
-        seen = at_full_size(experiment) if relabel else experiment
-        source = method.make_source(training, self.preprocessing, seen, device)
+        source = method.make_source(training, self.preprocessing, experiment, device)
         self.method = method(source, self.network, experiment.method.options)
         self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)
+        if relabel:
+            source.add_unchanged()
+            self._averaged = copy.deepcopy(self.network).eval()
         self.selection = None if selection is None else method.prepare(selection, self.preprocessing)
         self.epoch = 0
         self.seconds = 0.0
@@ -136,7 +138,8 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self.relabel:
-            batch = shrunk(self.relabel(batch), input_size_px(self.experiment, self.epoch))
+            self.average.copy_to(self._averaged)
+            batch = self.relabel(batch, self._averaged)
         torch.manual_seed(derive_seed(self.experiment.seed, "network", self.epoch, step))
         self.optimizer.zero_grad()
         with self._precision():
@@ -213,7 +216,7 @@ def train(
     resume: bool = False,
     device: str | None = None,
     initial: str = "",
-    relabel: Callable[[Any], Any] | None = None,
+    relabel: Callable[[Any, Any], Any] | None = None,
 ) -> TrainingResult:
     """Train an experiment; checkpoints, log and curves go into the folder `out`.
 
@@ -222,8 +225,7 @@ def train(
     on one machine. Without it, a folder that already holds a training is refused.
     device: a torch device; by default the GPU where there is one.
     initial: weights to start from instead of the experiment's.
-    relabel: changes each batch before its step; it sees the faces at their full size, also while the network learns
-        from small ones.
+    relabel: changes each batch, which then also has the faces before augmentation, by the average in evaluation mode.
     """
     keep_freed_memory()
     torch.backends.cudnn.deterministic = True

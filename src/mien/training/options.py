@@ -200,13 +200,8 @@ class JointOptions:
     """How often faces are labelled and the network is fine-tuned."""
     epochs: Count = 4
     """Epochs of each fine-tuning. Smaller inputs first take the same share of them as of the schedule's."""
-    last_epochs: Annotated[int, Field(ge=0)] = 0
-    """Epochs of the last round; 0 for as many as in the others."""
     learning_rate: Positive = 0.0003
     """The highest learning rate of a fine-tuning."""
-    start: Literal["before", "anew"] = "before"
-    """Weights a round begins with: those of the round before, or as round 0 began, from another seed (born-again
-    networks, Furlanello et al., ICML 2018)."""
     networks: Count = 1
     """Networks of each round but the last, from different seeds, whose mean answers and features side by side make the
     labels of the next one."""
@@ -216,13 +211,10 @@ class JointOptions:
     """Whether a new face is learned with a distribution over the classes instead of its label alone: the mean of the
     network's answers in its rank-order cluster, labelled members counting with their label, else the network's own.
     Rounds with such labels do without label smoothing, unless the experiment's method names it."""
-    temperature: Positive = 1.0
-    """Soft labels are raised to the power of 1 / temperature; below 1 they become sharper (Berthelot et al., MixMatch,
-    NeurIPS 2019)."""
-    view_share: Share = 0.0
-    """In the last round, share of a soft label that these networks answer anew in each step, to the augmented face
-    itself (consistent teaching, Beyer et al., "Knowledge distillation: A good teacher is patient and consistent",
-    CVPR 2022)."""
+    own_share: Share = 0.0
+    """In the last round, share of a new face's distribution that the average of the network answers anew in each step,
+    to the face before augmentation; what is likeliest is learned, weighted by how sure it is (teachers.py). All of the
+    round is then at full size: averages of networks that learn from small faces answer badly."""
     labelled_repeats: Count = 1
     """How often each labelled face stands in the enlarged set."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
@@ -248,9 +240,8 @@ class JointOptions:
 
     @model_validator(mode="after")
     def _check(self) -> "JointOptions":
-        for name in ("temperature", "view_share"):
-            if getattr(self, name) != getattr(JointOptions, name) and not self.soft:
-                raise ValueError(f"{name} does nothing without soft labels")
+        if self.own_share and not self.soft:
+            raise ValueError("own_share does nothing without soft labels")
         for labelling, names in LABELLING_OPTIONS.items():
             for name in names if labelling != self.labelling else ():
                 if getattr(self, name) != getattr(JointOptions, name):

@@ -144,7 +144,7 @@ def label_unlabelled(
     distributions = probabilities
     if labelling.clusters is not None:
         distributions = cluster_distributions(labelling.clusters, probabilities, given)
-    soft_labels = sharpened(distributions[len(own_labels) :], joint.temperature) if joint.soft else None
+    soft_labels = distributions[len(own_labels) :] if joint.soft else None
     answers = probabilities[len(own_labels) :].argmax(axis=1)
     folder.mkdir(parents=True, exist_ok=True)
     summary = _summarise(labelled, own_labels, labels, answers, labelling, before[0].parent / LABELS, found)
@@ -233,13 +233,6 @@ def propose(
     scores = probabilities[np.arange(len(labels)), np.maximum(found.labels, 0)]
     most = np.round(joint.cap_share * np.bincount(labels[labels >= 0], minlength=classes)).astype(np.int64)
     return cap_classes(found, scores, most)
-
-
-def sharpened(distributions: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Distributions (N, K) raised to the power of 1 / temperature, scaled to sums of 1."""
-    powers = (distributions / distributions.max(axis=1, keepdims=True)) ** np.float32(1 / temperature)
-    result: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
-    return result
 
 
 def _sure_answers(probabilities: NDArray[np.float32], labels: Indices, confidence: float) -> Labelling:

@@ -1,4 +1,4 @@
-"""Expression-guided deep joint learning: train, label unlabelled faces, train on with them or anew, and again.
+"""Expression-guided deep joint learning: train, label unlabelled faces, train on with them, and again.
 
 A reconstruction (models/ac_net.py says of which paper, guidance.py how faces get labels). Each round is a training by
 the one loop in a folder of its own, so that it resumes inside rounds and between them.
@@ -12,12 +12,13 @@ from mien.clustering import require_neighbours
 from mien.datasets import Dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.preprocessing import Preprocessing
+from mien.training.batches import at_full_size
 from mien.training.config import Experiment
 from mien.training.loop import LAST, TrainingResult, train
 from mien.training.options import JointOptions
 from mien.training.pseudo_labels import PseudoLabels, Unlabelled, label_unlabelled, read_unlabelled
 from mien.training.randomness import derive_seed
-from mien.training.teachers import Teachers
+from mien.training.teachers import OwnAnswers
 
 
 def train_rounds(
@@ -58,13 +59,13 @@ def train_rounds(
             given = label_unlabelled(experiment, labelled, found, before, folder, resume, device)
             training = _enlarged(joint, labelled, found, given)
             member = _tuning(experiment, joint, number)
-            if joint.view_share and number == joint.rounds:
-                relabel = Teachers(before, joint.view_share, joint.temperature, device)
+            if joint.own_share and number == joint.rounds:
+                member, relabel = at_full_size(member), OwnAnswers(joint.own_share)
         done = []
         for network in range(joint.networks if number < joint.rounds else 1):
             folder = out / (f"round-{number}-network-{network + 1}" if network else f"round-{number}")
             seeded = replace(member, seed=derive_seed(member.seed, "network", network)) if network else member
-            initial = str(before[network]) if before and joint.start == "before" else ""
+            initial = str(before[network]) if before else ""
             resumed = resume and (folder / LAST).exists()
             result = train(seeded, training, selection, folder, resumed, device, initial, relabel)
             done.append(result.best)
@@ -82,13 +83,12 @@ def _enlarged(joint: JointOptions, labelled: Dataset, found: Unlabelled, given: 
 
 def _tuning(experiment: Experiment, joint: JointOptions, number: int) -> Experiment:
     """How a network is trained in a round from 1 on."""
-    epochs = joint.last_epochs if joint.last_epochs and number == joint.rounds else joint.epochs
     schedule = replace(
         experiment.schedule,
-        epochs=epochs,
+        epochs=joint.epochs,
         learning_rate=joint.learning_rate,
-        warmup_epochs=min(experiment.schedule.warmup_epochs, epochs / 4),
-        progressive_epochs=experiment.schedule.progressive_epochs * epochs / experiment.schedule.epochs,
+        warmup_epochs=min(experiment.schedule.warmup_epochs, joint.epochs / 4),
+        progressive_epochs=experiment.schedule.progressive_epochs * joint.epochs / experiment.schedule.epochs,
     )
     method = experiment.method
     if joint.soft:
