@@ -116,6 +116,16 @@ def test_the_last_epochs_are_plain(data: tuple[Photographs, Photographs], monkey
     assert shares == [0.0, detection.PLAIN_SHARE]
 
 
+def test_a_detector_is_trained_on(run: Path, data: tuple[Photographs, Photographs], tmp_path: Path) -> None:
+    network = {**experiment()["network"], "weights": str(run / "last.safetensors")}
+    schedule = {"epochs": 1, "batch_size": 4, "steps_per_epoch": 2, "warmup_epochs": 0, "learning_rate": 1e-9}
+    train(experiment_from_dict(experiment(network=network, schedule=schedule), "x"), *data, tmp_path)
+    before, after = (load_checkpoint(folder / "last.safetensors").part("average") for folder in (run, tmp_path))
+    kernels = [name for name, tensor in before.items() if tensor.ndim == 4]
+    assert len(kernels) > 20
+    assert all((before[name] - after[name]).abs().max() < 1e-6 for name in kernels)
+
+
 def test_from_checkpoint_to_faces(run: Path, tmp_path: Path) -> None:
     """Exported by the command line, found in a photograph that was never seen, and in a larger copy of it."""
     out = tmp_path / "finder.onnx"

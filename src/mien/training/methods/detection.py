@@ -152,9 +152,9 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
                 "method detection: expected channels = 3 and a size_px divisible by 288 (tiles, strides and blocks of "
                 f"JPEG), found {data.channels} and {data.size_px}"
             )
-        if experiment.joint or data.folds or schedule.progressive_size_px or experiment.network.weights:
+        if experiment.joint or data.folds or schedule.progressive_size_px:
             raise ExperimentError(
-                "method detection: expected an experiment without joint rounds, folds, progressive sizes and weights"
+                "method detection: expected an experiment without joint rounds, folds and progressive sizes"
             )
         if experiment.augmentation != AugmentationOptions():
             raise ExperimentError("method detection: expected no [augmentation]; its scenes have their own")
