@@ -16,7 +16,7 @@ from torch.nn import functional
 from mien.face_finder import SIZE, STRIDES
 from mien.training.scenes import SceneFaces
 
-RANGES_PX = ((0.0, 56.0), (44.0, 208.0), (96.0, math.inf))
+RANGES_PX = ((0.0, 56.0), (44.0, 240.0), (128.0, math.inf))
 """Sizes of faces (square root of the area) that each stride learns (chosen). They overlap, so that no face has a stride
 where it is background although it looks like those that are not; large faces, which are few, are learned by both."""
 NARROWEST_EYES = 0.2
@@ -102,14 +102,11 @@ def in_ignored(faces: SceneFaces, cells: Cells, count: int) -> Tensor:
 
 
 def decode_cells(values: Tensor, centres: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
-    """Boxes (P, 4) and landmarks (P, 5, 2) in pixels of values (P, 15) of cells, as in mien/face_finder.py.
-
-    Landmarks take the boxes as they are: their errors do not move them.
-    """
+    """Boxes (P, 4) and landmarks (P, 5, 2) in pixels of values (P, 15) of cells, as in mien/face_finder.py."""
     step = strides[:, None]
     middle = centres + values[:, 1:3] * step
     half = values[:, 3:5].clamp(max=5).exp() * (SIZE / 2) * step
-    landmarks = middle.detach()[:, None] + values[:, 5:].view(-1, 5, 2) * half.detach()[:, None]
+    landmarks = middle[:, None] + values[:, 5:].view(-1, 5, 2) * half[:, None]
     return torch.cat((middle - half, middle + half), dim=1), landmarks
 
 
