@@ -77,9 +77,10 @@ def perfect_maps(wanted: SceneFaces, count: int) -> tuple[Tensor, ...]:
     centres, strides = cells.centres[index % CELLS], cells.strides[index % CELLS, None]
     box = wanted.boxes_xyxy[face]
     values[index, 0] = 20
-    values[index, 1:3] = ((box[:, :2] + box[:, 2:]) / 2 - centres) / strides
-    values[index, 3:5] = ((box[:, 2:] - box[:, :2]) / (SIZE * strides)).log()
-    values[index, 5:] = ((wanted.landmarks_xy[face] - centres[:, None]) / (SIZE * strides[:, None])).flatten(1)
+    middle, sides = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
+    values[index, 1:3] = (middle - centres) / strides
+    values[index, 3:5] = (sides / (SIZE * strides)).log()
+    values[index, 5:] = ((wanted.landmarks_xy[face] - middle[:, None]) / (sides[:, None] / 2)).flatten(1)
     parts = values.view(count, CELLS, VALUES).transpose(1, 2).split([144, 36, 9], dim=2)
     return tuple(
         part.reshape(count, VALUES, SIZE_PX // s, SIZE_PX // s) for part, s in zip(parts, STRIDES, strict=True)
@@ -108,7 +109,7 @@ def test_landmarks_count_by_the_size_of_the_face() -> None:
     for wanted, other, index, weight in ((small, large, 0, 0.25), (large, small, 1, 1.0)):
         maps = tuple(each.clone() for each in right)
         for each in maps:
-            each[index, 5:] += 0.5  # half of the stride's size
+            each[index, 5:] += 0.5  # a quarter of the box's sides
         error = detection_losses(tuple(each[index : index + 1] for each in maps), wanted)["landmark"]
         cells = all_cells(SIZE_PX, torch.device("cpu"))
         weights = weight * len(assign(wanted, cells)[0])

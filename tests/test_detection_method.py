@@ -20,7 +20,9 @@ from mien.results import intersection_over_union
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
 from mien.training.loop import check_experiment, train
+from mien.training.methods import detection
 from mien.training.methods.detection import Detection, maps_of
+from mien.training.scenes import compose
 
 
 def drawn(seed: int, faces: int = 1) -> Photograph:
@@ -96,6 +98,32 @@ def test_killed_and_resumed_it_ends_bit_identical(
     whole, resumed = (load_checkpoint(tmp_path / each / "last.safetensors").tensors for each in ("whole", "resumed"))
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+
+
+def test_the_last_epochs_are_plain(data: tuple[Photographs, Photographs], monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = []
+
+    def noted(*arguments: Any) -> Any:
+        shares.append(arguments[-1])
+        return compose(*arguments)
+
+    monkeypatch.setattr(detection, "compose", noted)
+    found = experiment_from_dict(experiment(method={"name": "detection", "options": {"plain_epochs": 1}}), "x")
+    source = Detection.make_source(data[0], Preprocessing(288, 3), found, torch.device("cpu"))
+    options = Detection.read_options(found.method.options)
+    for epoch in (0, 1):
+        source.batch(options, epoch, 0)
+    assert shares == [0.0, detection.PLAIN_SHARE]
+
+
+def test_a_detector_is_trained_on(run: Path, data: tuple[Photographs, Photographs], tmp_path: Path) -> None:
+    network = {**experiment()["network"], "weights": str(run / "last.safetensors")}
+    schedule = {"epochs": 1, "batch_size": 4, "steps_per_epoch": 2, "warmup_epochs": 0, "learning_rate": 1e-9}
+    train(experiment_from_dict(experiment(network=network, schedule=schedule), "x"), *data, tmp_path)
+    before, after = (load_checkpoint(folder / "last.safetensors").part("average") for folder in (run, tmp_path))
+    kernels = [name for name, tensor in before.items() if tensor.ndim == 4]
+    assert len(kernels) > 20
+    assert all((before[name] - after[name]).abs().max() < 1e-6 for name in kernels)
 
 
 def test_from_checkpoint_to_faces(run: Path, tmp_path: Path) -> None:

@@ -30,12 +30,12 @@ def test_decoding_by_hand() -> None:
     cell = maps[0][:, 2, 5]  # the centre of this cell is (44, 20)
     cell[0] = math.log(0.8 / 0.2)
     cell[1:5] = 0.5, -0.25, math.log(2), math.log(1.5)  # centre (48, 18), 64 x 48
-    cell[5:7] = -0.5, 0.25  # left eye, in units of 32
+    cell[5:7] = -0.5, 0.25  # left eye, in units of 32 x 24
     maps[2][0, 1, 0] = math.log(0.9 / 0.1)  # the centre of this cell is (16, 48), the usual face 128 x 128
     found = decode(maps, 0.5)
     np.testing.assert_allclose(found.scores, [0.9, 0.8], atol=1e-6)
     np.testing.assert_allclose(found.boxes_xyxy, [[-48, -16, 80, 112], [16, -6, 80, 42]], atol=1e-4)
-    np.testing.assert_allclose(found.landmarks_xy[1], [[28, 28], *[[44, 20]] * 4], atol=1e-4)
+    np.testing.assert_allclose(found.landmarks_xy[1], [[32, 24], *[[48, 18]] * 4], atol=1e-4)
     assert len(decode(maps, 0.85).scores) == 1
     assert decode(empty_maps(64, 64), 0.5).boxes_xyxy.shape == (0, 4)
 

@@ -163,6 +163,15 @@ def test_the_same_draw_gives_the_same_scenes() -> None:
     assert 0 <= first[0].min() < first[0].max() <= 1
 
 
+def test_plain_scenes_are_as_photographed() -> None:
+    """A picture of one colour stays so in plain scenes; about half are plain where half should be."""
+    pictures = Pictures([encoded(np.full((250, 250, 3), 90, np.uint8))], torch.device("cpu"))
+    for share, low, high in ((1.0, 32, 32), (0.5, 8, 24), (0.0, 0, 0)):
+        images, _ = compose(pictures, 32, 288, 0.0, torch.Generator().manual_seed(0), share)
+        plain = ((images - 90 / 255).abs() < 1e-5).all(dim=(1, 2, 3))
+        assert low <= plain.sum() <= high
+
+
 def test_layouts_share_the_scenes() -> None:
     assert layout(32) == scenes.LAYOUT
     assert all(sum(layout(count).values()) == count for count in range(1, 70))

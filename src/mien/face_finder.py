@@ -2,7 +2,7 @@
 
 Each cell of a map with stride s has 15 values: the logit of the score; the face's centre, as its distance from the
 cell's centre in units of s; logarithms of the face's width and height in units of 4 s; and five landmarks, x and y, as
-their distance from the cell's centre in units of 4 s.
+their distance from the face's centre in units of half its width and half its height.
 """
 
 import math
@@ -18,7 +18,7 @@ from mien.preprocessing import ImageArray
 STRIDES = (8, 16, 32)
 VALUES = 15
 SIZE = 4
-"""Box sides and landmarks are learned in units of so many strides (chosen: the middle of the sizes of a stride)."""
+"""Box sides are learned in units of so many strides (chosen: the middle of the sizes of a stride)."""
 
 LONGEST_PX = 416
 """Longer side of the network's input, unless asked for otherwise (chosen by latency)."""
@@ -75,7 +75,7 @@ def decode(maps: Maps, smallest_score: float) -> Candidates:
     value, centre, step = (np.concatenate(part).astype(np.float32) for part in (values, centres, strides))
     middle = centre + value[:, 1:3] * step
     half = np.exp(np.minimum(value[:, 3:5], 5)) * step * np.float32(SIZE / 2)  # no face is larger than e^5 * 4 strides
-    landmarks = centre[:, None] + value[:, 5:].reshape(-1, 5, 2) * step[:, None] * np.float32(SIZE)
+    landmarks = middle[:, None] + value[:, 5:].reshape(-1, 5, 2) * half[:, None]
     scores = (1 / (1 + np.exp(-value[:, 0]))).astype(np.float32)
     candidates = Candidates(np.concatenate((middle - half, middle + half), axis=1), scores, landmarks)
     return candidates[np.argsort(-scores, kind="stable")]

@@ -22,6 +22,9 @@ PAPER = "https://doi.org/10.1007/s11633-023-1423-y"
 PRIOR = 0.01
 """Score of all cells before training (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017)."""
 
+HEAD_DEPTHS = (2, 3, 3)
+"""Convolutions of the heads of the strides 8, 16 and 32 (chosen): landmarks of large faces lie many cells away."""
+
 
 class FaceFinder(nn.Module):
     """Pictures to a map for each stride: score logit, box and landmarks of each cell (mien/face_finder.py)."""
@@ -43,7 +46,7 @@ class FaceFinder(nn.Module):
         self.laterals = nn.ModuleList(convolution(times * width, neck, 1, nn.ReLU) for times in (4, 6, 8))
         self.merges = nn.ModuleList(_separable(neck, neck) for _ in STRIDES)
         self.heads = nn.ModuleList(
-            nn.Sequential(_separable(neck, neck, 5), _separable(neck, neck, 5), _last(neck)) for _ in STRIDES
+            nn.Sequential(*(_separable(neck, neck, 5) for _ in range(depth)), _last(neck)) for depth in HEAD_DEPTHS
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

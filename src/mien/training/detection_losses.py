@@ -3,7 +3,7 @@
 Cells near the middle of a face, on the stride that suits its size, learn it (centre sampling of FCOS, Tian et al.,
 ICCV 2019, https://arxiv.org/abs/1904.01355). Scores learn the overlap of the predicted box by the quality focal loss
 (Li et al., "Generalized Focal Loss", NeurIPS 2020, https://arxiv.org/abs/2006.04388), boxes by the distance-IoU loss
-(Zheng et al., AAAI 2020, https://arxiv.org/abs/1911.08287), landmarks by their distance in sizes of the face.
+(Zheng et al., AAAI 2020, https://arxiv.org/abs/1911.08287), landmarks by their distance in distances of the eyes.
 """
 
 import math
@@ -16,12 +16,14 @@ from torch.nn import functional
 from mien.face_finder import SIZE, STRIDES
 from mien.training.scenes import SceneFaces
 
-RANGES_PX = ((0.0, 56.0), (44.0, 208.0), (160.0, math.inf))
+RANGES_PX = ((0.0, 56.0), (44.0, 240.0), (128.0, math.inf))
 """Sizes of faces (square root of the area) that each stride learns (chosen). They overlap, so that no face has a stride
-where it is background although it looks like those that are not."""
+where it is background although it looks like those that are not; large faces, which are few, are learned by both."""
+NARROWEST_EYES = 0.2
+"""The eyes count as at least so far apart, in sizes of the face (chosen): those of faces in profile nearly meet."""
 LANDMARK_WEIGHTS, WEIGHT_ONE_PX = (0.1, 3.0), 64.0
 """Landmarks count by the size of their face, those of a face of so many pixels once, within limits (chosen): the small
-ones' errors, in sizes of the face, are large and would outweigh the others'."""
+ones' errors, in distances of the eyes, are large and would outweigh the others'."""
 REACH = 0.25
 """Of the cell that holds a face's centre and the eight around it, those learn the face whose centres are no further
 from its own than this share of the box's sides (chosen), and the first one always."""
@@ -104,7 +106,7 @@ def decode_cells(values: Tensor, centres: Tensor, strides: Tensor) -> tuple[Tens
     step = strides[:, None]
     middle = centres + values[:, 1:3] * step
     half = values[:, 3:5].clamp(max=5).exp() * (SIZE / 2) * step
-    landmarks = centres[:, None] + values[:, 5:].view(-1, 5, 2) * SIZE * step[:, None]
+    landmarks = middle[:, None] + values[:, 5:].view(-1, 5, 2) * half[:, None]
     return torch.cat((middle - half, middle + half), dim=1), landmarks
 
 
@@ -133,7 +135,9 @@ def detection_losses(maps: tuple[Tensor, ...], faces: SceneFaces) -> dict[str, T
     positives = max(1, len(index))
     box_loss = (1 - overlap + distance).sum() / positives
     size = (wanted[:, 2:] - wanted[:, :2]).prod(dim=1).sqrt()
-    error = (landmarks - faces.landmarks_xy[face]).abs().mean(dim=2) / size[:, None]
+    where = faces.landmarks_xy[face]
+    eyes = torch.maximum((where[:, 1] - where[:, 0]).norm(dim=1), NARROWEST_EYES * size)
+    error = (landmarks - where).square().sum(dim=2).add(1e-10).sqrt() / eyes[:, None]
     weight = faces.seen[face] * (size / WEIGHT_ONE_PX).clamp(*LANDMARK_WEIGHTS)[:, None]
     landmark_loss = (error * weight).sum() / weight.sum().clamp(min=1)
     quality = torch.zeros(values.shape[:2], device=values.device)

@@ -148,22 +148,34 @@ class _Placement:
 
 
 def compose(
-    pictures: Pictures, count: int, size_px: int, empty_share: float, draw: torch.Generator
+    pictures: Pictures,
+    count: int,
+    size_px: int,
+    empty_share: float,
+    draw: torch.Generator,
+    plain_share: float = 0.0,
 ) -> tuple[Tensor, SceneFaces]:
     """Scenes float32 (B, 3, S, S) on the scale 0 to 1, with their faces.
 
-    empty_share: how many of the tiles show pictures without faces. draw: on the device of the pictures.
+    empty_share: how many of the tiles show pictures without faces. draw: on the device of the pictures. plain_share:
+    how many of the scenes are not covered, lit anew or degraded.
     """
+    plain = uniform((count, 1, 1, 1), 0, 1, pictures.boxes, draw) < plain_share if plain_share else None
     scenes, faces, first = [], [], 0
     for tiles, scene_count in layout(count).items():
         placement = _place(pictures, scene_count * tiles * tiles, size_px // tiles, empty_share, draw)
         places = source_places(placement, size_px // tiles)
         sampled = _surround(pictures, placement, places, _sample(pictures, placement, places, draw), draw)
-        occluded = occlude(sampled, places, pictures.landmarks[placement.picture, 0], draw)
-        scenes.append(_joined(relight(occluded, draw), tiles))
+        occluded = occlude(sampled.clone(), places, pictures.landmarks[placement.picture, 0], draw)
+        changed = _joined(relight(occluded, draw), tiles)
+        if plain is not None:
+            changed = torch.where(plain[first : first + scene_count], _joined(sampled, tiles).clamp(0, 1), changed)
+        scenes.append(changed)
         faces.append(_faces(pictures, placement, size_px // tiles, tiles, first))
         first += scene_count
-    images = degrade(torch.cat(scenes), draw)
+    images = torch.cat(scenes)
+    degraded = degrade(images, draw)
+    images = degraded if plain is None else torch.where(plain, images, degraded)
     return images, SceneFaces(*(torch.cat(part) for part in zip(*faces, strict=True)))
 
 

@@ -24,6 +24,9 @@ from mien.training.options import STRICT, AugmentationOptions, NotNegative, Shar
 from mien.training.randomness import generator
 from mien.training.scenes import Pictures, SceneFaces, compose
 
+PLAIN_SHARE = 0.6
+"""Of the scenes of the last epochs (chosen)."""
+
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class DetectionOptions:
@@ -31,9 +34,12 @@ class DetectionOptions:
 
     empty_share: Share = 0.4
     """Share of a scene's tiles that show pictures without faces."""
+    plain_epochs: NotNegative = 0
+    """In the last epochs, this many, PLAIN_SHARE of the scenes are not covered, lit anew or degraded; last epochs on
+    plainer pictures are from YOLOX (Ge et al., 2021, https://arxiv.org/abs/2107.08430)."""
     box_weight: NotNegative = 2.0
     """Weight of the loss of boxes against that of scores."""
-    landmark_weight: NotNegative = 5.0
+    landmark_weight: NotNegative = 1.5
     """Weight of the loss of landmarks."""
 
 
@@ -53,11 +59,13 @@ class SceneSource:
     def __init__(self, pictures: Pictures, experiment: Experiment) -> None:
         self.pictures, self.experiment = pictures, experiment
 
-    def batch(self, empty_share: float, epoch: int, step: int) -> SceneBatch:
+    def batch(self, options: DetectionOptions, epoch: int, step: int) -> SceneBatch:
         """The scenes of one step."""
         experiment, data = self.experiment, self.experiment.data
         draw = generator(experiment.seed, "scenes", epoch, step, self.pictures.boxes.device)
-        images, faces = compose(self.pictures, experiment.schedule.batch_size, data.size_px, empty_share, draw)
+        plain_share = PLAIN_SHARE if epoch >= experiment.schedule.epochs - options.plain_epochs else 0.0
+        count, empty_share = experiment.schedule.batch_size, options.empty_share
+        images, faces = compose(self.pictures, count, data.size_px, empty_share, draw, plain_share)
         images = images.sub_(data.mean).mul_(1 / data.deviation)
         return SceneBatch(images.contiguous(memory_format=torch.channels_last), faces)
 
@@ -124,11 +132,11 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
         """The scenes of the next step are composed while the network learns from those of this one."""
         steps = range(self.steps_per_epoch())
         with ThreadPoolExecutor(1) as pool:
-            following = pool.submit(self.source.batch, self.options.empty_share, epoch, 0)
+            following = pool.submit(self.source.batch, self.options, epoch, 0)
             for step in steps:
                 batch = following.result()
                 if step + 1 in steps:
-                    following = pool.submit(self.source.batch, self.options.empty_share, epoch, step + 1)
+                    following = pool.submit(self.source.batch, self.options, epoch, step + 1)
                 yield batch
 
     def loss(self, network: FaceFinder, batch: SceneBatch, epoch: int) -> dict[str, Tensor]:
@@ -144,9 +152,9 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
                 "method detection: expected channels = 3 and a size_px divisible by 288 (tiles, strides and blocks of "
                 f"JPEG), found {data.channels} and {data.size_px}"
             )
-        if experiment.joint or data.folds or schedule.progressive_size_px or experiment.network.weights:
+        if experiment.joint or data.folds or schedule.progressive_size_px:
             raise ExperimentError(
-                "method detection: expected an experiment without joint rounds, folds, progressive sizes and weights"
+                "method detection: expected an experiment without joint rounds, folds and progressive sizes"
             )
         if experiment.augmentation != AugmentationOptions():
             raise ExperimentError("method detection: expected no [augmentation]; its scenes have their own")
