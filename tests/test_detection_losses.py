@@ -50,10 +50,10 @@ def test_which_cells_learn_a_face() -> None:
     index, _ = assign(faces([[8, 8, 72, 72]], scene=[1]), cells)
     assert index.min() >= CELLS + 144
     assert index.max() < CELLS + 180
-    # 180 px: strides 16 and 32; 220 px: stride 32.
+    # 180 px: strides 16 and 32; 250 px: stride 32.
     index, _ = assign(faces([[-42, -42, 138, 138]]), cells)
     assert 144 <= index.min() < 180 <= index.max()
-    index, _ = assign(faces([[-62, -62, 158, 158]]), cells)
+    index, _ = assign(faces([[-77, -77, 173, 173]]), cells)
     assert index.min() >= 180
     assert len(assign(faces([[24, 24, 64, 64]], ignored=[True]), cells)[0]) == 0
     assert len(assign(faces([]), cells)[0]) == 0
