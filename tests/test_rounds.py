@@ -189,9 +189,11 @@ def test_soft_labels_are_learned_and_kept_for_resuming(
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
     with pytest.raises(ExperimentError, match="own_share does nothing without soft labels"):
         experiment(own_share=0.5)
-    with pytest.raises(ExperimentError, match="aligned does nothing without own_share"):
-        experiment(soft=True, aligned=True)
-    wanted = experiment(rounds=1, epochs=2, soft=True, labelled_repeats=2, own_share=own_share, aligned=own_share > 0)
+    for name, value in (("aligned", True), ("labelled_own_share", 0.5)):
+        with pytest.raises(ExperimentError, match=f"{name} does nothing without own_share"):
+            experiment(soft=True, **{name: value})
+    own = {"own_share": own_share, "labelled_own_share": own_share, "aligned": own_share > 0}
+    wanted = experiment(rounds=1, epochs=2, soft=True, labelled_repeats=2, **own)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     facts = load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts
     assert facts["experiment"]["method"]["options"] == {"targets": "distribution", "label_smoothing": 0.0}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,10 @@ from mien.training.teachers import FOLLOWING, GROWING, OwnAnswers, confidence_we
 
 
 class Brightness(nn.Module):
-    """Answers by the mean of a face alone, so that a changed face gets another answer."""
+    """Answers by the mean of a face's left half alone, so that changed and mirrored faces get other answers."""
 
     def forward_features(self, images: Tensor) -> Tensor:
-        return images.mean(dim=(1, 2, 3))[:, None]
+        return images[..., :2].mean(dim=(1, 2, 3))[:, None]
 
     def classify(self, features: Tensor) -> Tensor:
         return torch.cat((features, -features), dim=1)
@@ -22,6 +24,12 @@ def batch(given: list[bool]) -> Batch:
     targets = torch.tensor([[0.3, 0.7], [0.3, 0.7], [0.0, 1.0]])
     labels, weights = torch.ones(3, dtype=torch.int64), torch.tensor([0.5, 0.5, 1.0])
     return Batch(torch.zeros(3, 1, 4, 4), labels, None, targets, weights, torch.tensor(given), weak)
+
+
+def halves(*faces: list[float]) -> Tensor:
+    """Three images whose halves are so bright; the last one is black."""
+    values = torch.tensor([*faces, [0.0, 0.0]])
+    return values.repeat_interleave(2, dim=1)[:, None, None].expand(3, 1, 4, 4)
 
 
 @pytest.mark.parametrize(("share", "passed"), [(0.75, 1.0), (0.75, GROWING), (1.0, 0.75 * GROWING)])
@@ -39,13 +47,37 @@ def test_given_labels_follow_the_weakly_changed_face_the_others_stay(share: floa
     assert found.images is before.images
 
 
+def test_labelled_faces_get_a_share_of_the_answers() -> None:
+    found = OwnAnswers(1.0, 0.5)(before := batch([False, True, False]), Brightness(), GROWING / 2)
+    assert found.targets is not None
+    assert found.weights is not None
+    dark = 1 / (1 + np.exp(2))
+    expected = [[0.75 * 0.3 + 0.25 * 0.5, 0.75 * 0.7 + 0.25 * 0.5], [1, 0], [0.25 * dark, 1 - 0.25 * dark]]
+    np.testing.assert_allclose(found.targets, expected, atol=1e-6)
+    assert found.labels.tolist() == [1, 0, 1]
+    assert found.weights.tolist() == [0.5, 0.5, 1.0]
+    assert before.labels.tolist() == [1, 1, 1]
+
+
+def test_both_mirror_images_are_asked() -> None:
+    found = OwnAnswers(1.0, 1.0)(replace(batch([False] * 3), weak=halves([0.5, 1.0], [-2.0, 3.0])), Brightness(), 1.0)
+    answers = 1 / (1 + np.exp(-2 * np.array([[0.5, 1.0], [-2.0, 3.0]])))
+    assert found.targets is not None
+    np.testing.assert_allclose(found.targets[:2, 0], answers.mean(axis=1), atol=1e-6)
+
+
 def test_batches_without_given_labels_stay() -> None:
-    assert OwnAnswers(0.5)(before := batch([False] * 3), Brightness(), 1.0) is before
+    found = OwnAnswers(0.5)(before := batch([False] * 3), Brightness(), 1.0)
+    assert torch.equal(found.labels, before.labels)
+    for now, then in ((found.targets, before.targets), (found.weights, before.weights)):
+        assert now is not None
+        assert then is not None
+        assert torch.equal(now, then)
 
 
 def test_aligned_answers_get_the_class_shares_of_the_labelled_faces() -> None:
     shares = torch.tensor([0.2, 0.8])
-    teacher = OwnAnswers(1.0, shares)
+    teacher = OwnAnswers(1.0, class_shares=shares)
     bright = 1 / (1 + np.exp(-2))
     mean = (0.5 + bright) / 2  # of the first class, over the two given faces
     for step in range(1, 400):
@@ -55,7 +87,7 @@ def test_aligned_answers_get_the_class_shares_of_the_labelled_faces() -> None:
         odds = bright / (1 - bright) * (0.2 / answered) / (0.8 / (1 - answered))
         assert found.labels.tolist() == [1, int(odds < 1), 1]
     assert found.labels.tolist() == [1, 1, 1]
-    resumed = OwnAnswers(1.0, shares)
+    resumed = OwnAnswers(1.0, class_shares=shares)
     resumed.load_state_dict(teacher.state_dict())
     assert torch.equal(resumed.answered, teacher.answered)
 

@@ -216,9 +216,11 @@ class JointOptions:
     to the hardly changed face; what is likeliest is learned, weighted by how sure it is (teachers.py). It grows to
     that share in the first 45 % of the round, all of which is at full size: averages of networks that learn from small
     faces answer badly."""
+    labelled_own_share: Share = 0.0
+    """The same share in the targets of the labelled faces, whose labels may be wrong."""
     aligned: bool = False
-    """Whether these answers are scaled so that their mean has the class shares of the labelled faces: right where the
-    unlabelled ones are of the same kind."""
+    """Whether the answers to new faces are scaled so that their mean has the class shares of the labelled ones: right
+    where both are of the same kind."""
     labelled_repeats: Count = 1
     """How often each labelled face stands in the enlarged set."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
@@ -246,8 +248,9 @@ class JointOptions:
     def _check(self) -> "JointOptions":
         if self.own_share and not self.soft:
             raise ValueError("own_share does nothing without soft labels")
-        if self.aligned and not self.own_share:
-            raise ValueError("aligned does nothing without own_share")
+        for name in ("labelled_own_share", "aligned"):
+            if getattr(self, name) and not self.own_share:
+                raise ValueError(f"{name} does nothing without own_share")
         for labelling, names in LABELLING_OPTIONS.items():
             for name in names if labelling != self.labelling else ():
                 if getattr(self, name) != getattr(JointOptions, name):

@@ -64,7 +64,8 @@ def train_rounds(
             member = _tuning(experiment, joint, number)
             if joint.own_share and number == joint.rounds:
                 shares = _class_shares(labelled) if joint.aligned else None
-                member, relabel = at_full_size(member), OwnAnswers(joint.own_share, shares)
+                member = at_full_size(member)
+                relabel = OwnAnswers(joint.own_share, joint.labelled_own_share, shares)
         done = []
         for network in range(joint.networks if number < joint.rounds else 1):
             folder = out / (f"round-{number}-network-{network + 1}" if network else f"round-{number}")
