@@ -19,7 +19,7 @@ from mien.training.scenes import SceneFaces
 RANGES_PX = ((0.0, 56.0), (44.0, 240.0), (128.0, math.inf))
 """Sizes of faces (square root of the area) that each stride learns (chosen). They overlap, so that no face has a stride
 where it is background although it looks like those that are not; large faces, which are few, are learned by both."""
-NARROWEST_EYES = 0.2
+NARROWEST_EYES = 0.1
 """The eyes count as at least so far apart, in sizes of the face (chosen): those of faces in profile nearly meet."""
 LANDMARK_WEIGHTS, WEIGHT_ONE_PX = (0.1, 3.0), 64.0
 """Landmarks count by the size of their face, those of a face of so many pixels once, within limits (chosen): the small
