@@ -25,6 +25,7 @@ from PIL import Image
 from mien.datasets import Dataset, open_dataset
 from mien.datasets.photographs import Photographs, read_photographs
 from mien.detection import Detection, FaceDetector, make_detector
+from mien.metrics import bootstrap_interval
 from mien.preprocessing import ImageArray, Preprocessing, crop_face, whole_image_face
 from mien.results import intersection_over_union
 from mien.scorer import OnnxScorer
@@ -126,18 +127,23 @@ def accuracies(model: str, public: Dataset, found: dict[str, list[Detection | No
         return right([cut(image, face, aligned, rule) for image, face in zip(images, faces, strict=True)])
 
     whole = right([whole_image_face(image, preprocessing) for image in images])
+    by_crop = {}
     known = {name: np.array([face is not None for face in faces]) for name, faces in found.items()}
     everywhere = np.logical_and.reduce(list(known.values()))
     values: dict[str, Any] = {"whole": float(whole.mean()), "whole_where_all_find": float(whole[everywhere].mean())}
     for name, faces in found.items():
         for form, aligned in (("aligned", True), ("as_they_lean", False)):
-            correct = hits(faces, aligned)
+            correct = by_crop[f"{name}_{form}"] = hits(faces, aligned)
             values[f"{name}_{form}"] = {
                 "found": float(known[name].mean()),
                 "where_it_finds": float(correct[known[name]].mean()),
                 "whole_there": float(whole[known[name]].mean()),
                 "where_all_find": float(correct[everywhere].mean()),
             }
+    more = by_crop["face-finder_aligned"][everywhere] * 1.0 - by_crop["haar_as_they_lean"][everywhere]
+    values["images_where_all_find"] = int(everywhere.sum())
+    values["face_finder_minus_haar"] = float(more.mean())
+    values["face_finder_minus_haar_interval"] = bootstrap_interval(lambda drawn: float(more[drawn].mean()), len(more))
     finder = found["face-finder"]
     values["where_face_finder_finds_by_margin"] = {
         f"{margin:.2f}": float(hits(finder, True, replace(preprocessing, margin=margin))[known["face-finder"]].mean())
