@@ -9,11 +9,13 @@ so the margin of the crop rule, (1 / height - 1) / 2. Haar's boxes are held agai
 
 Accuracy is measured on `public_test`, with a border of repeated pixels around the pictures: of the whole pictures and
 of the crops around each detector's surest face, with its lean taken out and without, on the pictures where the
-detector finds a face and on those where all do. The last line of stdout is JSON.
+detector finds a face and on those where all do; for face-finder, also by the margin of the crop rule. The last line of
+stdout is JSON.
 """
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from PIL import Image
 from mien.datasets import Dataset, open_dataset
 from mien.datasets.photographs import Photographs, read_photographs
 from mien.detection import Detection, FaceDetector, make_detector
-from mien.preprocessing import ImageArray, crop_face, whole_image_face
+from mien.metrics import bootstrap_interval
+from mien.preprocessing import ImageArray, Preprocessing, crop_face, whole_image_face
 from mien.results import intersection_over_union
 from mien.scorer import OnnxScorer
 from mien.weights import default_model
@@ -31,6 +34,8 @@ from mien.weights import default_model
 BORDER_PX, ZOOM = 24, 3
 LEAST_LEAN = 15
 """Faces that lean by so many degrees are not measured."""
+MARGINS = (0, 0.02, 0.04, 0.06, 0.08)
+"""Of the crop rule, as shares of a box's longer side."""
 
 
 def main() -> None:
@@ -115,29 +120,43 @@ def accuracies(model: str, public: Dataset, found: dict[str, list[Detection | No
     images = [sample.image for sample in public]
     labels = np.array([scorer.card.expressions.index(public.expressions[sample.label]) for sample in public])
 
-    def cut(image: ImageArray, face: Detection | None, aligned: bool) -> ImageArray:
-        if face is None:
-            return whole_image_face(image, preprocessing)
-        box = (face.upright_box_xyxy or face.box_xyxy) if aligned else face.box_xyxy
-        return crop_face(with_border(image), box, preprocessing, face.roll_degrees if aligned else 0)
-
     def right(crops: list[ImageArray]) -> np.ndarray:
         return scorer(np.stack(crops)).argmax(axis=1) == labels
 
+    def hits(faces: list[Detection | None], aligned: bool, rule: Preprocessing = preprocessing) -> np.ndarray:
+        return right([cut(image, face, aligned, rule) for image, face in zip(images, faces, strict=True)])
+
     whole = right([whole_image_face(image, preprocessing) for image in images])
+    by_crop = {}
     known = {name: np.array([face is not None for face in faces]) for name, faces in found.items()}
     everywhere = np.logical_and.reduce(list(known.values()))
     values: dict[str, Any] = {"whole": float(whole.mean()), "whole_where_all_find": float(whole[everywhere].mean())}
     for name, faces in found.items():
         for form, aligned in (("aligned", True), ("as_they_lean", False)):
-            hits = right([cut(image, face, aligned) for image, face in zip(images, faces, strict=True)])
+            correct = by_crop[f"{name}_{form}"] = hits(faces, aligned)
             values[f"{name}_{form}"] = {
                 "found": float(known[name].mean()),
-                "where_it_finds": float(hits[known[name]].mean()),
+                "where_it_finds": float(correct[known[name]].mean()),
                 "whole_there": float(whole[known[name]].mean()),
-                "where_all_find": float(hits[everywhere].mean()),
+                "where_all_find": float(correct[everywhere].mean()),
             }
+    more = by_crop["face-finder_aligned"][everywhere] * 1.0 - by_crop["haar_as_they_lean"][everywhere]
+    values["images_where_all_find"] = int(everywhere.sum())
+    values["face_finder_minus_haar"] = float(more.mean())
+    values["face_finder_minus_haar_interval"] = bootstrap_interval(lambda drawn: float(more[drawn].mean()), len(more))
+    finder = found["face-finder"]
+    values["where_face_finder_finds_by_margin"] = {
+        f"{margin:.2f}": float(hits(finder, True, replace(preprocessing, margin=margin))[known["face-finder"]].mean())
+        for margin in MARGINS
+    }
     return values
+
+
+def cut(image: ImageArray, face: Detection | None, aligned: bool, rule: Preprocessing) -> ImageArray:
+    if face is None:
+        return whole_image_face(image, rule)
+    box = (face.upright_box_xyxy or face.box_xyxy) if aligned else face.box_xyxy
+    return crop_face(with_border(image), box, rule, face.roll_degrees if aligned else 0)
 
 
 if __name__ == "__main__":

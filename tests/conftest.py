@@ -69,6 +69,16 @@ def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Few labelled faces, many unlabelled ones; school.py has the experiment for them."""
+    from school import write_school
+
+    root = tmp_path_factory.mktemp("school")
+    write_school(root)
+    return root
+
+
 CKPLUS_NUMBERS = (5, 10, 11, 14, 22, 26, 28, 29, 32, 34, 35, 37, 42, 44, 45, 46, *range(50, 140), *range(147, 152))
 CKPLUS_SUBJECTS = [f"S{number:03d}" for number in (*CKPLUS_NUMBERS, 154, 155, 156, 157, 158, 160, 501)]
 """118 subjects, as many as have labels in CK+, in its manner of naming."""

@@ -10,82 +10,23 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from conftest import drawn_face
-from numpy.typing import NDArray
 from PIL import Image
+from school import NAMES, experiment, own_faces
 
 from mien.cli import app
 from mien.clustering import NEIGHBOURS, THRESHOLD
 from mien.datasets import as_faces, open_dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.datasets.splits import Subset
-from mien.errors import CheckpointError, DatasetError, ExperimentError
+from mien.errors import CheckpointError, ExperimentError
 from mien.preprocessing import Preprocessing
 from mien.scorer import OnnxScorer
-from mien.training import config, rounds
+from mien.training import rounds
 from mien.training.checkpoint import load_checkpoint
-from mien.training.config import Experiment, experiment_from_dict
 from mien.training.loop import Training
 from mien.training.methods.standard import Standard
-from mien.training.options import JointOptions
 from mien.training.pseudo_labels import label_unlabelled, read_unlabelled
 from mien.training.rounds import train_rounds
-
-NAMES = ("happiness", "sadness", "neutral")
-
-
-def face(label: int, seed: int) -> NDArray[np.uint8]:
-    """A drawn face whose mirror image shows the same."""
-    return drawn_face(3 * label + 1, seed)
-
-
-@pytest.fixture(scope="module")
-def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Few labelled faces, many unlabelled ones, one of which is damaged."""
-    root = tmp_path_factory.mktemp("school")
-    for split, count in (("training", 12), ("public_test", 8)):
-        for label, name in enumerate(NAMES):
-            (root / "labelled" / split / name).mkdir(parents=True)
-            for index in range(count):
-                file = root / "labelled" / split / name / f"{index}.png"
-                Image.fromarray(face(label, 100 * label + index + (split == "training") * 50)).save(file)
-    (root / "unlabelled").mkdir()
-    for index in range(90):
-        Image.fromarray(face(index % 3, 1000 + index)).save(root / "unlabelled" / f"{index:02d}.png")
-    (root / "unlabelled" / "zz.png").write_bytes(b"damaged")
-    return root
-
-
-OWN_FACES = Path(__file__).parents[1] / "experiments" / "own-faces.toml"
-SHORTER = {
-    "[data]": "averaging = 0.5\n[data]\nsize_px = 32",
-    "\nepochs = 20": "\nepochs = 3",
-    "steps_per_epoch = 60": "steps_per_epoch = 8",
-    "batch_size = 64": "batch_size = 12",
-    "learning_rate = 0.002": "learning_rate = 0.003",
-    "warmup_epochs = 2": "warmup_epochs = 0.5",
-    "[augmentation]": "[augmentation]\nflip = 0.5",
-    "\nepochs = 8": "\nepochs = 1\nneighbours = 8\nthreshold = 1.5",
-    "cap_share = 4": "cap_share = 1",
-}
-"""The example for own faces in a few steps on small pictures."""
-
-
-def own_faces() -> str:
-    text = OWN_FACES.read_text()
-    for line, shorter in SHORTER.items():
-        assert text.count(line) == 1, line
-        text = text.replace(line, shorter)
-    return text
-
-
-def values(**joint: Any) -> dict[str, Any]:
-    found = config.tomllib.loads(own_faces())
-    return {**found, "joint": {**found["joint"], **joint}}
-
-
-def experiment(**joint: Any) -> Experiment:
-    return experiment_from_dict(values(**joint), "school")
 
 
 def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_path: Path) -> None:
@@ -257,74 +198,6 @@ def test_several_first_networks_answer_together(school: Path, tmp_path: Path, mo
     np.testing.assert_allclose(soft[2], (soft[0] + soft[1]) / 2, atol=1e-6)
     with np.load(tmp_path / "round-1" / "labels.npz") as kept:
         np.testing.assert_array_equal(kept["distributions"], soft[2])
-
-
-def test_no_label_at_all_is_told_and_training_goes_on(
-    school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    labelled = open_dataset("folder", school / "labelled", "training")
-    unlabelled = open_dataset("faces", school / "unlabelled", "all")
-    sure = JointOptions("faces", labelling="confidence", confidence=1.0, rounds=1, epochs=1)
-    wanted = replace(experiment(), joint=sure)
-    train_rounds(wanted, labelled, unlabelled, None, tmp_path)
-    assert "no face got a label; training goes on with the labelled faces alone" in capsys.readouterr().err
-    assert load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts["training_images"] == 36
-
-
-def test_faces_with_labels_or_selected_on_are_left_out_and_few_labels_are_enough(
-    school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    labelled = Subset(open_dataset("folder", school / "labelled", "training"), [0, 1, 12, 13, 24], "training")
-    selection = open_dataset("folder", school / "labelled", "public_test")
-    unlabelled = open_dataset("faces", school, "all")  # labelled, selected and unlabelled pictures in one folder
-    wanted = experiment(rounds=1, labelling="confidence", confidence=0.0, neighbours=10, threshold=0.3)
-    train_rounds(wanted, labelled, unlabelled, selection, tmp_path)  # five labelled faces, batches of twelve
-    assert "29 unlabelled faces are labelled or selected on elsewhere, left out" in capsys.readouterr().err
-    with np.load(tmp_path / "round-1" / "labels.npz") as kept:
-        sources = [unlabelled.sample(index).source for index in kept["indices"]]
-    assert len(sources) == 36 + 90 - 5
-    assert not any("public_test" in source for source in sources)
-
-
-def test_all_clusters_rejected_and_a_class_without_labels(
-    school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    labelled = Subset(open_dataset("folder", school / "labelled", "training"), range(24), "training")  # no `sadness`
-    unlabelled = open_dataset("faces", school / "unlabelled", "all")
-    strict = experiment(rounds=1, fewest_labelled=99, similarity=1.0)
-    train_rounds(strict, labelled, unlabelled, None, tmp_path)
-    told = capsys.readouterr().err
-    assert "without labelled faces, so without new ones: sadness" in told
-    assert "no face got a label; training goes on with the labelled faces alone" in told
-    summary = json.loads((tmp_path / "round-1" / "round.json").read_text())
-    assert summary["clusters"] > 1
-    assert summary["named"] == 0
-
-
-def test_fewer_faces_than_neighbours_and_unreadable_ones(school: Path, tmp_path: Path) -> None:
-    labelled = open_dataset("folder", school / "labelled", "training")
-    unlabelled = open_dataset("faces", school / "unlabelled", "all")
-    with pytest.raises(DatasetError, match=r"expected more images than neighbours \(500\), found 126"):
-        train_rounds(experiment(neighbours=500), labelled, unlabelled, None, tmp_path / "a")
-    (tmp_path / "bad").mkdir()
-    (tmp_path / "bad" / "x.png").write_bytes(b"damaged")
-    with pytest.raises(DatasetError, match="faces: expected unlabelled faces, found none among 1: 1 cannot be"):
-        train_rounds(experiment(), labelled, open_dataset("faces", tmp_path / "bad", "all"), None, tmp_path / "b")
-    assert not (tmp_path / "a").exists()  # told before the first training
-    with pytest.raises(ExperimentError, match="confidence does nothing with labelling 'rank-order', only with"):
-        experiment(confidence=0.5)
-    hidden = {"dataset": "fer2013", "training_split": "labelled-10-of-training"}
-    leaking = {**values(unlabelled="fer2013"), "data": hidden}
-    with pytest.raises(ExperimentError, match="expected 'labelled-10-of-training-rest' of fer2013"):
-        experiment_from_dict(leaking, "x")
-    leaking["joint"]["unlabelled_split"] = "labelled-10-of-training-rest"
-    experiment_from_dict(leaking, "x")
-    labels_alone = values(soft=True)
-    labels_alone["method"]["options"] = {"targets": "drawn"}
-    with pytest.raises(ExperimentError, match=r"method\.options\.targets: expected 'distribution' or none.*'drawn'"):
-        experiment_from_dict(labels_alone, "x")
-    with pytest.raises(ExperimentError, match="joint rounds and folds do not go together"):
-        experiment_from_dict({**values(), "data": {"dataset": "folder", "folds": 3}}, "x")
 
 
 def test_weights_scale_the_loss_of_a_face(school: Path) -> None:
