@@ -69,19 +69,40 @@ def test_repetitions_go_the_surest_stays() -> None:
     ],
 )
 def test_boxes_are_in_pixels_of_the_picture(height: int, width: int, seen: tuple[int, int]) -> None:
-    """A network that finds a face in its first cell, whatever the picture."""
+    """A network that finds a face in its first cell, whatever the picture, when it looks first."""
+    looks: list[tuple[int, ...]] = []
 
     def network(image: ImageArray) -> Maps:
-        assert image.shape == (*seen, 3)
-        maps = empty_maps(*seen)
-        maps[0][0, 0, 0] = 5
+        looks.append(image.shape)
+        maps = empty_maps(*image.shape[:2])
+        maps[0][0, 0, 0] = 5 if len(looks) == 1 else -10
         return maps
 
     found = find_faces(np.full((height, width, 3), 200, np.uint8), network, 256, 0.5, 0.4)
+    assert looks[0] == (*seen, 3)
     scale_x, scale_y = width / seen[1], height / seen[0]
     expected = np.array([-12 * scale_x, -12 * scale_y, 20 * scale_x, 20 * scale_y])
     np.testing.assert_allclose(found.boxes_xyxy[0], expected, rtol=1e-5)
     np.testing.assert_allclose(found.landmarks_xy[0, 0], [4 * scale_x, 4 * scale_y], rtol=1e-5)
+
+
+def test_large_faces_are_found_in_smaller_looks() -> None:
+    """A network that finds a face that fills the picture, the surer the smaller it is."""
+    looks: list[tuple[int, ...]] = []
+
+    def network(image: ImageArray) -> Maps:
+        looks.append(image.shape[:2])
+        maps = empty_maps(*image.shape[:2])
+        cell = maps[2][:, len(image) // 64, len(image) // 64]
+        cell[0] = len(looks)
+        cell[1:5] = -0.5, -0.5, math.log(len(image) / 128), math.log(len(image) / 128)
+        maps[0][0, 0, 0] = len(looks) - 2  # a small face, of which only the first look is believed
+        return maps
+
+    found = find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.2, 0.4)
+    assert looks == [(1152, 1152), (384, 384), (128, 128)]
+    assert found.scores == pytest.approx([1 / (1 + math.exp(-3)), 1 / (1 + math.exp(1))])
+    np.testing.assert_allclose(found.boxes_xyxy, [[0, 0, 1152, 1152], [-12, -12, 20, 20]], atol=1e-3)
 
 
 def test_the_lean_of_a_face() -> None:
