@@ -127,7 +127,8 @@ def find_faces(
     height, width = image.shape[:2]
     longer, shorter = max(height, width), min(height, width)
     scale = min(MOST_ENLARGED, LARGEST_PX / longer, max(longest_px / longer, min(1.0, NARROWEST_PX / shorter)))
-    picture, looks = Image.fromarray(image), []
+    picture = Image.fromarray(image)
+    looks: list[Candidates] = []
     while not looks or longer * scale * SMALLER > WELL_FOUND_PX:
         size = tuple(max(1, round(side * scale / MULTIPLE_PX)) * MULTIPLE_PX for side in (width, height))
         if size != picture.size:
