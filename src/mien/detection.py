@@ -64,7 +64,7 @@ class FaceFinder:
 
     model: the name of a packaged detector, or the path of an ONNX file from `mien export`.
     longest_px: pictures are shrunk, or enlarged up to four times, until their longer side has about so many pixels
-        (32 to 4096); small faces need more.
+        (32 to 4096), and then looked at in a third of that, and so on, for large faces; small faces need more.
     smallest_score: faces that the network is less sure of are left out.
     Raises ModelError when the model is unknown, damaged, or no face detector.
     """
