@@ -1,6 +1,8 @@
 import math
+from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -116,6 +118,16 @@ def test_landmarks_count_by_the_size_of_the_face() -> None:
         others = (1.25 - weight) * len(assign(other, cells)[0])
         expected = error * weights / (weights + others)
         torch.testing.assert_close(detection_losses(maps, both)["landmark"], expected)
+
+
+@pytest.mark.parametrize(("eyes_px", "unit_px"), [(20, 20), (1, 4)])
+def test_errors_of_landmarks_count_in_distances_of_the_eyes(eyes_px: float, unit_px: float) -> None:
+    wanted = faces([[24, 24, 64, 64]])  # 40 px: eyes that are closer than 4 px count as 4 px apart
+    wanted.landmarks_xy[0, 0, 0] -= eyes_px / 2
+    wanted.landmarks_xy[0, 1, 0] += eyes_px / 2
+    moved = replace(wanted, landmarks_xy=wanted.landmarks_xy + torch.tensor([3.0, 4.0]))
+    losses = detection_losses(perfect_maps(moved, 1), wanted)
+    assert losses["landmark"].item() == pytest.approx(5 / unit_px, rel=1e-4)
 
 
 def test_torch_and_numpy_decode_alike() -> None:

@@ -101,6 +101,10 @@ def test_large_faces_are_found_in_smaller_looks() -> None:
 
     found = find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.2, 0.4)
     assert looks == [(1152, 1152), (384, 384), (128, 128)]
+    looks.clear()
+    assert len(find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.3, 0.4).scores) == 1
+    looks.clear()
+    assert len(find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.96, 0.4).scores) == 0
     assert found.scores == pytest.approx([1 / (1 + math.exp(-3)), 1 / (1 + math.exp(1))])
     np.testing.assert_allclose(found.boxes_xyxy, [[0, 0, 1152, 1152], [-12, -12, 20, 20]], atol=1e-3)
 

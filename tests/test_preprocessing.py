@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,6 +30,15 @@ def test_crop_is_a_square_around_the_centre() -> None:
     assert crop.shape == (48, 48, 1)
     assert crop[:, 0, 0].mean() == pytest.approx(61, abs=2)
     assert crop[:, -1, 0].mean() == pytest.approx(159, abs=2)
+
+
+def test_a_square_over_a_long_strip_takes_little_memory() -> None:
+    strip = np.zeros((10, 30_000, 3), np.uint8)
+    tracemalloc.start()
+    crop_face(strip, (0, 0, 30_000, 10), Preprocessing())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 150e6  # 4096 x 4096 pixels, and copies of them
 
 
 def test_margin_is_a_share_of_the_longer_side() -> None:

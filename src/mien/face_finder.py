@@ -25,7 +25,7 @@ LONGEST_PX = 416
 MOST_ENLARGED = 4.0
 """Smaller pictures are enlarged until they are so large, but not further than this (chosen)."""
 NARROWEST_PX = 96
-"""Oblong pictures are not shrunk until their shorter side has fewer pixels (chosen)."""
+"""Oblong pictures are not shrunk until their shorter side has fewer pixels, in the first look (chosen)."""
 LARGEST_PX = 4096
 """No side of the network's input is longer."""
 WELL_FOUND_PX, SMALLER = 256, 3
@@ -122,7 +122,7 @@ def find_faces(
 
     network: from uint8 (H, W, 3), sides divisible by 32, to its maps. longest_px: pictures are shrunk or
     enlarged until their longer side has about so many pixels (limits: see the constants above); each side then becomes
-    the nearest multiple of 32.
+    the nearest multiple of 32. Larger pictures are also looked at `SMALLER` times smaller, and so on.
     """
     height, width = image.shape[:2]
     longer, shorter = max(height, width), min(height, width)

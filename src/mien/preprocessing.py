@@ -146,7 +146,10 @@ def _cut_square(
     step = max(1, math.ceil(side / LARGEST_WINDOW_PX))
     columns = np.clip(np.arange(x0, x1, step), 0, width - 1)
     rows = np.clip(np.arange(y0, y1, step), 0, height - 1)
-    seen = image[rows, columns[0] : columns[-1] + 1].take(columns - columns[0], axis=1)
+    if step == 1:  # as below, five times as fast
+        seen = image[rows, columns[0] : columns[-1] + 1].take(columns - columns[0], axis=1)
+    else:
+        seen = image[rows[:, None], columns]
     window = _with_channels(seen, channels)
     x, y = (left - x0) / step, (top - y0) / step
     return _resize(window, (x, y, x + side / step, y + side / step), size_px)
