@@ -141,9 +141,10 @@ def accuracies(scorer: OnnxScorer, root: Path, detectors: dict[str, FaceDetector
         "whole_where_both_find": float(whole[both].mean()),
         "margin": preprocessing.margin,
     }
+    by_way = {}
     for name in found:
         for form, aligned in (("aligned", True), ("as_they_lean", False)):
-            correct = hits(name, aligned, preprocessing.margin)
+            correct = by_way[f"{name}_{form}"] = hits(name, aligned, preprocessing.margin)
             values[f"{name}_{form}"] = {
                 "found": float(known[name].mean()),
                 "where_it_finds": float(correct[known[name]].mean()),
@@ -159,7 +160,7 @@ def accuracies(scorer: OnnxScorer, root: Path, detectors: dict[str, FaceDetector
         for way, each in by_margin.items()
     }
     best = max((*by_margin["haar_aligned"].values(), *by_margin["haar_as_they_lean"].values()), key=np.mean)
-    more = 1.0 * hits("face-finder", True, preprocessing.margin)[both] - best
+    more = 1.0 * by_way["face-finder_aligned"][both] - best
     values["face_finder_minus_haar_at_its_best"] = float(more.mean())
     values["interval"] = bootstrap_interval(lambda drawn: float(more[drawn].mean()), len(more))
     return values
