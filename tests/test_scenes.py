@@ -11,7 +11,8 @@ from mien.errors import DatasetError
 from mien.training import scenes
 from mien.training.degradation import jpeg
 from mien.training.occluders import occlude
-from mien.training.scenes import Pictures, compose, layout
+from mien.training.scene_pictures import DEEPEST_PX, Pictures, black_edge
+from mien.training.scenes import compose, layout
 
 LANDMARKS = np.array([[105, 110], [145, 110], [125, 135], [108, 158], [142, 158]], np.float32)
 BOX = np.array([75, 65, 175, 190], np.float32)
@@ -111,8 +112,8 @@ def test_surroundings_of_small_portraits(monkeypatch: pytest.MonkeyPatch) -> Non
     untouched(monkeypatch)
     pixels = np.full((250, 250, 3), 120, np.uint8)
     pixels[:, :30] = 0
-    assert scenes.black_edge(pixels) == 30
-    assert scenes.black_edge(np.zeros_like(pixels)) == scenes.DEEPEST_PX
+    assert black_edge(pixels) == 30
+    assert black_edge(np.zeros_like(pixels)) == DEEPEST_PX
     portrait = replace(encoded(pixels), boxes_xyxy=np.array([[25, 60, 125, 190], [0, 50, 40, 90]], np.float32),
                        landmarks_xy=np.stack((LANDMARKS, LANDMARKS)), box_scores=np.ones(2, np.float32))  # fmt: skip
     pictures = Pictures([portrait, photograph(0)], torch.device("cpu"))

@@ -22,7 +22,8 @@ from mien.training.detection_losses import detection_losses
 from mien.training.methods.method import Method
 from mien.training.options import STRICT, AugmentationOptions, NotNegative, Share
 from mien.training.randomness import generator
-from mien.training.scenes import Pictures, SceneFaces, compose
+from mien.training.scene_pictures import Pictures
+from mien.training.scenes import SceneFaces, compose
 
 PLAIN_SHARE = 0.6
 """Of the scenes of the last epochs (chosen)."""
