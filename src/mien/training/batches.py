@@ -130,6 +130,10 @@ class BatchSource:
             weak = self._normalised(augment(faces, WEAK, experiment.data.size_px, draw))
         return Batch(self._normalised(images), self.labels[chosen], votes, targets, weights, given, weak)
 
+    def plain(self, chosen: Tensor) -> Tensor:
+        """The faces with the chosen indices int64 (B,) as they are, normalised, of the network's input size."""
+        return self._normalised(self._faces[chosen.to(self._device)].float().mul_(1 / 255))
+
     def _normalised(self, images: Tensor) -> Tensor:
         """Images on the scale 0 to 1 as networks see them, channels last; in place."""
         data = self.experiment.data

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -45,6 +45,10 @@ class Experiment:
     """Everything random derives from it."""
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the exponential average of the weights, which is what is evaluated and exported; 0 for none."""
+    statistics: Literal["averaged", "anew"] = "averaged"
+    """Batch norm statistics of the averaged network: averaged like its weights, or computed anew on the training faces
+    as they are, without augmentation (plain_statistics.py). With joint.own_share, the average then answers by those of
+    the batch."""
     mixed_precision: bool = True
     """bfloat16 autocast on a GPU; never used on a CPU, where it is slower."""
 

@@ -32,6 +32,7 @@ from mien.training.optimization import (
     make_optimizer,
     optimizer_tensors,
 )
+from mien.training.plain_statistics import renew_statistics, with_statistics_of_the_batch
 from mien.training.progress import Progress, write_log
 from mien.training.randomness import derive_seed
 from mien.training.teachers import OwnAnswers
@@ -84,6 +85,7 @@ class Training:
             load_initial_weights(self.network, weights, self.expressions, self.preprocessing)
         self.network.to(memory_format=torch.channels_last)  # twice as fast on CPU
         source = method.make_source(training, self.preprocessing, experiment, device)
+        self.source = source
         self.method = method(source, self.network, experiment.method.options)
         self.optimizer = make_optimizer(experiment.optimizer, self.network, self.method.parameters())
         self.average = WeightAverage(self.network, experiment.averaging)
@@ -91,6 +93,8 @@ class Training:
             source.add_weak()
             relabel.to(device)
             self._averaged = copy.deepcopy(self.network).eval()
+            if experiment.statistics == "anew":
+                with_statistics_of_the_batch(self._averaged)
         self.selection = None if selection is None else method.prepare(selection, self.preprocessing)
         self.epoch = 0
         self.seconds = 0.0
@@ -109,6 +113,9 @@ class Training:
                 sums[name] = sums.get(name, 0) + value.detach()
             seen += len(batch.images)
             progress.step(self.epoch, step, len(batch.images), sums["loss"])
+        last = self.epoch + 1 == self.experiment.schedule.epochs
+        if self.experiment.statistics == "anew" and (last or self.selection is not None):
+            self.renew_statistics()
         selected = self.measure_selection()
         elapsed = time.perf_counter() - started
         self.seconds += elapsed
@@ -123,6 +130,13 @@ class Training:
         }
         self.history.append(row)
         return row
+
+    def renew_statistics(self) -> None:
+        """Compute the batch norm statistics of the averaged network anew."""
+        network = copy.deepcopy(self.network)
+        self.average.copy_to(network)
+        renew_statistics(network, self.source)
+        self.average.load(network.state_dict())
 
     def measure_selection(self) -> dict[str, float]:
         """What the averaged network does on the selection split; empty without one."""

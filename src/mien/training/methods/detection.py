@@ -159,6 +159,8 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
             )
         if experiment.augmentation != AugmentationOptions():
             raise ExperimentError("method detection: expected no [augmentation]; its scenes have their own")
+        if experiment.statistics != "averaged":
+            raise ExperimentError("method detection: expected statistics 'averaged'; it has no faces without a scene")
 
 
 def maps_of(network: FaceFinder, preprocessing: Preprocessing) -> Callable[[ImageArray], Maps]:
