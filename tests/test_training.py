@@ -57,7 +57,9 @@ def experiment(**changes: object) -> Experiment:
 
 CUMULATIVE = (
     TINY.replace("averaging = 0.9", 'averaging = 0.9\nstatistics = "anew"')
-    .replace('"rlr-cnet"', '"rlr-cnet-dual"').replace("epochs = 5", "epochs = 4").replace("size = 16", "size = 32")
+    .replace('"rlr-cnet"', '"rlr-cnet-dual"')
+    .replace("epochs = 5", "epochs = 4")
+    .replace("size = 16", "size = 32")
     + """
 masking = 0.5
 masked_copies = 1
