@@ -130,6 +130,14 @@ def test_tables_of_joint_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         f"| joint, guided rank-order clusters | 0.7000 / 0.7100 | 0.7050 | 0.0071 {elsewhere}| 0.6526 | 2 and 2 "
         "| 2 and 2 | 20 of 40: 0 disgust, 8 happiness | 0.800, - |",
     ]
+    for arm, right in (("self-training-anew", 60), ("rank-order-anew", 70)):
+        (tmp_path / f"{arm}-seed0.json").write_text(json.dumps(report(right)))
+    rows = update.joint(tmp_path, update.JOINT, update.JOINT_ANEW, rivals=("self-training",)).splitlines()[5:]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| self-training, where the network is sure; statistics anew",
+        "| joint, guided rank-order clusters; statistics anew",
+    ]
+    assert [row.split(" | ")[6:8] for row in rows] == [["-", "-"], ["-", "1 and 1"]]
     assert update.joint_labels(tmp_path, update.JOINT).splitlines()[2:] == [
         "| disgust | 0 labels, - / - right; 0.000 of the class got a label |",
         "| happiness | 8 labels, 1.000 / 1.000 right; 0.900 of the class got a label |",

@@ -223,6 +223,8 @@ class JointOptions:
     where both are of the same kind."""
     labelled_repeats: Count = 1
     """How often each labelled face stands in the enlarged set."""
+    augmentation: AugmentationOptions | None = None
+    """How faces are changed in the fine-tunings; as in the training before them if left out."""
     labelling: Literal["rank-order", "seeded-k-means", "confidence"] = "rank-order"
     """Guided rank-order clusters; seeded k-means (guidance.py); or the network's own answers where it is sure."""
     neighbours: Count = NEIGHBOURS

@@ -105,4 +105,5 @@ def _tuning(experiment: Experiment, joint: JointOptions, number: int) -> Experim
     if joint.soft:
         method = replace(method, options={"targets": "distribution", "label_smoothing": 0.0, **method.options})
     seed = derive_seed(experiment.seed, "round", number)
-    return replace(experiment, schedule=schedule, method=method, seed=seed)
+    augmentation = joint.augmentation or experiment.augmentation
+    return replace(experiment, schedule=schedule, method=method, augmentation=augmentation, seed=seed)
