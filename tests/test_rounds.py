@@ -90,14 +90,16 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
     selection = open_dataset("folder", school / "labelled", "public_test")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
     smaller = {"progressive_size_px": [24], "progressive_epochs": 1.5}
-    wanted = experiment(epochs=2, augmentation={"flip": 0.4})
+    wanted = experiment(epochs=2, augmentation={"flip": 0.4}, batch_size=18)
     wanted = replace(wanted, schedule=replace(wanted.schedule, **smaller))
     whole = train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "run")
     last = load_checkpoint(whole.best.with_name("last.safetensors"))
     assert last.facts["experiment"]["schedule"]["progressive_epochs"] == 1  # half of two, as of the first three
     assert last.facts["experiment"]["augmentation"]["flip"] == 0.4
+    assert last.facts["experiment"]["schedule"]["batch_size"] == 18
     first = load_checkpoint(tmp_path / "run" / "round-0" / "last.safetensors")
     assert first.facts["experiment"]["augmentation"]["flip"] == 0.5
+    assert first.facts["experiment"]["schedule"]["batch_size"] == wanted.schedule.batch_size != 18
     expected = last.tensors
 
     for number in (1, 4, 5):  # in round 0, in round 1 at its second epoch (three of round 0), and in round 2

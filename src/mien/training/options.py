@@ -202,6 +202,8 @@ class JointOptions:
     """Epochs of each fine-tuning. Smaller inputs first take the same share of them as of the schedule's."""
     learning_rate: Positive = 0.0003
     """The highest learning rate of a fine-tuning."""
+    batch_size: Annotated[int, Field(ge=0)] = 0
+    """Faces of each step of a fine-tuning; 0 for as many as before."""
     networks: Count = 1
     """Networks of each round but the last, from different seeds, whose mean answers and features side by side make the
     labels of the next one."""

@@ -98,6 +98,7 @@ def _tuning(experiment: Experiment, joint: JointOptions, number: int) -> Experim
         experiment.schedule,
         epochs=joint.epochs,
         learning_rate=joint.learning_rate,
+        batch_size=joint.batch_size or experiment.schedule.batch_size,
         warmup_epochs=min(experiment.schedule.warmup_epochs, joint.epochs / 4),
         progressive_epochs=experiment.schedule.progressive_epochs * joint.epochs / experiment.schedule.epochs,
     )
