@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from mien.errors import ExperimentError
-from mien.training.config import read_experiment
+from mien.errors import ExperimentError, MienError
+from mien.training.config import experiment_from_dict, read_experiment
 from mien.training.loop import check_experiment
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -44,3 +44,32 @@ def test_wrong_experiments_are_named(tmp_path: Path, text: str, message: str) ->
     assert "\n" not in str(caught.value)
     with pytest.raises(ExperimentError, match="found nothing"):
         read_experiment(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": {"name": "rlr-cnet", "options": {"dropout": "a"}}}, "network rlr-cnet: "),
+        ({"network": {"name": "rlr-cnet", "options": {"dropout": 2.0}}}, "network rlr-cnet: dropout"),
+        ({"network": {"name": "rlr-cnet", "options": {"beta": 0}}}, "beta must be at least 0.2"),
+        ({"method": {"options": {"label_smooth": 0.1}}}, "method standard: unknown key 'label_smooth'"),
+        ({"method": {"name": "cumulative"}}, "method cumulative: expected a network with two branches, rlr-cnet-dual"),
+        ({"network": {"name": "rlr-cnet-dual", "options": {"attention_groups": 3}}}, "464 channels need .*, not 3"),
+        ({"augmentation": {"mask_fill": "black"}}, "mask_fill does nothing without erasing, masking or masked_copies"),
+        (
+            {"augmentation": {"masking": 1.0, "mask_area": [0.1, 0.3]}},
+            "masking_total_area .0.25. must hold a whole mask",
+        ),
+        (
+            {"network": {"name": "rlr-cnet", "weights": "none"}},
+            r"none: expected a checkpoint or a packaged network .fer-mobilenet, rlr-cnet.",
+        ),
+        ({"augmentation": {"masks": [3, 2]}}, "masks: the first value .3. must not exceed the second"),
+        ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, detection, joint-loss, standard"),
+    ],
+)
+def test_wrong_options_are_named_before_data_is_read(changes: dict[str, object], message: str) -> None:
+    base = {"name": "x", "data": {"dataset": "folder"}, "schedule": {"epochs": 5}, "network": {"name": "rlr-cnet"}}
+    with pytest.raises(MienError, match=message) as caught:
+        check_experiment(experiment_from_dict({**base, **changes}, "x"))
+    assert "\n" not in str(caught.value)

@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 
 from mien.datasets import as_faces, open_dataset
-from mien.errors import CheckpointError, DatasetError, ExperimentError, MienError
+from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.preprocessing import Preprocessing
 from mien.training import config
 from mien.training.batches import Batch
 from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.deployment import deployable_network
-from mien.training.loop import Training, check_experiment, train
+from mien.training.loop import Training, train
 from mien.training.machine import find_device
 from mien.training.methods.standard import Standard
 from mien.training.randomness import derive_seed
@@ -195,34 +195,6 @@ def test_devices_are_checked() -> None:
             find_device(name)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"network": {"name": "rlr-cnet", "options": {"dropout": "a"}}}, "network rlr-cnet: "),
-        ({"network": {"name": "rlr-cnet", "options": {"dropout": 2.0}}}, "network rlr-cnet: dropout"),
-        ({"network": {"name": "rlr-cnet", "options": {"beta": 0}}}, "beta must be at least 0.2"),
-        ({"method": {"options": {"label_smooth": 0.1}}}, "method standard: unknown key 'label_smooth'"),
-        ({"method": {"name": "cumulative"}}, "method cumulative: expected a network with two branches, rlr-cnet-dual"),
-        ({"network": {"name": "rlr-cnet-dual", "options": {"attention_groups": 3}}}, "464 channels need .*, not 3"),
-        ({"augmentation": {"mask_fill": "black"}}, "mask_fill does nothing without erasing, masking or masked_copies"),
-        (
-            {"augmentation": {"masking": 1.0, "mask_area": [0.1, 0.3]}},
-            "masking_total_area .0.25. must hold a whole mask",
-        ),
-        (
-            {"network": {"name": "rlr-cnet", "weights": "none"}},
-            r"none: expected a checkpoint or a packaged network .fer-mobilenet, rlr-cnet.",
-        ),
-        ({"augmentation": {"masks": [3, 2]}}, "masks: the first value .3. must not exceed the second"),
-        ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, detection, joint-loss, standard"),
-    ],
-)
-def test_wrong_options_are_named_before_data_is_read(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(MienError, match=message) as caught:
-        check_experiment(experiment(**changes))
-    assert "\n" not in str(caught.value)
-
-
 def test_weights_that_do_not_fit_their_network_are_refused(finished: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(finished / "best.safetensors")
     save_checkpoint(tmp_path / "x", Checkpoint(checkpoint.tensors, {**checkpoint.facts, "network": "shufflenet-v2"}))
@@ -245,9 +217,6 @@ def test_damaged_checkpoints_are_named(finished: Path, tmp_path: Path) -> None:
 
 
 def test_checkpoint_scores_are_those_of_the_log(finished: Path, class_folders: Path) -> None:
-    from mien.datasets import as_faces
-    from mien.preprocessing import Preprocessing
-
     checkpoint = load_checkpoint(finished / "best.safetensors")
     preprocessing = Preprocessing.from_dict(checkpoint.facts["preprocessing"])
     faces, labels = as_faces(open_dataset("folder", class_folders, "public_test"), preprocessing)
