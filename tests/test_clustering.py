@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from mien import clustering
 from mien.clustering import connected_components, nearest_neighbours, normalise, rank_order_clusters, rank_order_links
-from mien.errors import DatasetError
+from mien.errors import DatasetError, MissingExtraError
 from mien.guidance import (
     Guidance,
     Reason,
@@ -112,6 +113,15 @@ def test_equal_embeddings_do_not_push_a_face_out_of_its_own_list() -> None:
 def test_fewer_images_than_neighbours() -> None:
     with pytest.raises(DatasetError, match=r"expected more images than neighbours \(12\), found 12"):
         nearest_neighbours(blobs(12)[0], 12)
+
+
+def test_many_images_need_the_index_or_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings, _ = blobs(30)
+    monkeypatch.setattr(clustering, "EXACT_LIMIT", 29)
+    monkeypatch.setattr(clustering, "has_index", lambda: False)
+    with pytest.raises(MissingExtraError, match="clustering more than 29 images needs faiss"):
+        nearest_neighbours(embeddings, 5)
+    assert nearest_neighbours(embeddings, 5, exact=True).shape == (30, 6)
 
 
 def test_components_of_a_long_chain() -> None:

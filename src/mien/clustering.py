@@ -40,11 +40,12 @@ def nearest_neighbours(embeddings: Embeddings, count: int, exact: bool | None = 
     """Each embedding's list of neighbours (N, count + 1): itself, then the nearest by cosine.
 
     exact: search all pairs, or an inverted file index (faiss) with `seed`; by itself, exactly up to 20,000.
-    Raises DatasetError when there are not more embeddings than neighbours.
+    Raises DatasetError when there are not more embeddings than neighbours, MissingExtraError without faiss.
     """
-    require_neighbours(len(embeddings), count)
-    use_exact = len(embeddings) <= EXACT_LIMIT if exact is None else exact
-    found = _exact(embeddings, count) if use_exact else _approximate(embeddings, count, seed)
+    if exact is None:
+        exact = len(embeddings) <= EXACT_LIMIT
+    require_neighbours(len(embeddings), count, exact)
+    found = _exact(embeddings, count) if exact else _approximate(embeddings, count, seed)
     return _itself_first(found, count)
 
 
@@ -80,11 +81,11 @@ def neighbours_among(images: int, most: int = NEIGHBOURS) -> int:
     return min(most, max(1, (images - 1) // 3))
 
 
-def require_neighbours(images: int, count: int) -> None:
+def require_neighbours(images: int, count: int, exact: bool) -> None:
     """DatasetError or MissingExtraError where `nearest_neighbours` could not search among so many images."""
     if images <= count:
         raise DatasetError(f"clustering: expected more images than neighbours ({count}), found {images}")
-    if images > EXACT_LIMIT:
+    if not exact:
         require_index()
 
 

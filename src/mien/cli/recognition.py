@@ -94,7 +94,10 @@ def models() -> None:
 @click.command(no_args_is_help=True)
 @click.argument("folder", type=FILE)
 @click.option(
-    "--out", type=FILE, required=True, help="The csv file to write; a picture for each expression goes beside it."
+    "--out",
+    type=FILE,
+    required=True,
+    help="The csv file to write; pictures OUT-EXPRESSION.png are written or removed beside it.",
 )
 @recognizer_options
 @click.option(
@@ -127,17 +130,19 @@ def label(
         raise click.BadParameter(f"expected --out outside of {folder}, whose pictures are all taken for faces")
     if out.is_dir():
         raise click.BadParameter(f"expected a file to write for --out, found the folder {out}")
+    out.parent.mkdir(parents=True, exist_ok=True)
     recognizer = make_recognizer(model, detector, longest_px, threads)
     sources = expand([str(folder)])
     if len(sources) > EXACT_LIMIT:
         require_index()
-    places, crops, unread = [], [], 0
+    places, crops, unread, empty = [], [], 0, 0
     with progress_bar(len(sources), "label") as (_, advance):
         for source in sources:
             try:
                 detections, found = recognizer.find_faces(source.read(MAX_PIXELS))
                 places += [(source.name, detection.box_xyxy) for detection in detections]
                 crops += list(found)
+                empty += not detections
             except ImageError as error:
                 unread += 1
                 print(f"mien: {error}", file=sys.stderr)
@@ -147,12 +152,13 @@ def label(
         raise ImageError(found_none + (f"; {unread} could not be read" if unread else ""))
     faces = np.stack(crops)
     labels = label_faces(recognizer.scorer, faces, confidence)
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_labels(out, places, labels, recognizer.expressions)
     sheets = write_sheets(out.with_suffix(""), faces, labels.labels, labels.confidence, recognizer.expressions)
     for name, count in sheets.items():
         print(f"{count} {name}", file=sys.stderr)
     print(f"{int((labels.labels < 0).sum())} without a label", file=sys.stderr)
+    if empty:
+        print(f"{empty} of {len(sources)} pictures show no face that was found", file=sys.stderr)
     if unread:
         print(f"{unread} of {len(sources)} pictures could not be read", file=sys.stderr)
     print(out)

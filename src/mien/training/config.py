@@ -106,7 +106,8 @@ def validated(adapter: TypeAdapter[T], values: dict[str, Any], source: str) -> T
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "unexpected_keyword_argument":
             raise ExperimentError(f"{source}: unknown key {key!r}") from error
-        found = "" if first["type"].startswith("missing") else f", found {first['input']!r}"
+        whole = first["type"].startswith("missing") or first["type"] == "value_error"  # what was found is all values
+        found = "" if whole else f", found {first['input']!r}"
         raise ExperimentError(f"{source}: {key}: {first['msg']}{found}".replace(": : ", ": ")) from error
 
 

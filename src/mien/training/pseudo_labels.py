@@ -154,7 +154,7 @@ def label_unlabelled(
     write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)
     with _whole(folder / TABLE) as temporary:
         _write_table(temporary, found, labels, similarity, labelled.expressions)
-    kept = {"labels": labels, "similarity": similarity, "indices": found.indices, "made_from": made_from}
+    kept = {"labels": labels, "indices": found.indices, "made_from": made_from}
     kept["distributions"] = np.empty((0, 0), np.float32) if soft_labels is None else soft_labels
     with _whole(folder / LABELS) as temporary:  # last: what is resumed from
         np.savez(temporary, **kept)
@@ -280,7 +280,7 @@ def _tell(name: str, summary: dict[str, Any]) -> list[str]:
     """A round's summary in lines for people."""
     lines = [f"{name}: {summary['named']} of {summary['unlabelled']} unlabelled faces got a label"]
     if summary["clusters"]:
-        lines[0] += f", from {summary['clusters']} clusters"
+        lines[0] += f"; {summary['clusters']} clusters in all"
     if summary["skipped"]:
         lines.append(f"  skipped, cannot be read: {summary['skipped']}")
     lines += [f"  {reason}: {count}" for reason, count in summary["reasons"].items()]

@@ -21,7 +21,7 @@ GROWING = 0.45
 """Part of the round in which the share of the average's answers grows from 0 (chosen): first it knows less than what
 several networks and clusters have told."""
 DEVIATIONS = 2.0
-"""The weight falls like a normal distribution whose deviation is this part of that of the batch (as in SoftMatch)."""
+"""The weight falls like a normal distribution whose deviation is that of the batch divided by this (SoftMatch)."""
 FOLLOWING = 0.01
 """How fast the mean of the answers follows that of each batch (chosen)."""
 
