@@ -73,3 +73,4 @@ def test_wrong_options_are_named_before_data_is_read(changes: dict[str, object],
     with pytest.raises(MienError, match=message) as caught:
         check_experiment(experiment_from_dict({**base, **changes}, "x"))
     assert "\n" not in str(caught.value)
+    assert "found {" not in str(caught.value)  # not all values where two do not go together

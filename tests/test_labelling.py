@@ -109,6 +109,9 @@ def test_a_folder_from_the_command_line(examples: Path, tmp_path: Path) -> None:
     assert "1 of 5 pictures show no face that was found" in result.stderr
     result = CliRunner().invoke(app, ["label", str(tmp_path / "photos"), "--out", str(tmp_path / "labels")])
     assert "expected a file to write for --out, found the folder" in result.stderr
+    result = CliRunner().invoke(app, ["label", str(tmp_path / "photos"), "--out", str(out / "more.csv")])
+    assert isinstance(result.exception, OSError)  # told before pictures are read
+    assert "zz.png" not in result.stderr
     with out.open() as stream:
         rows = list(csv.DictReader(stream))
     assert [Path(row["source"]).name for row in rows] == [

@@ -42,10 +42,12 @@ def nearest_neighbours(embeddings: Embeddings, count: int, exact: bool | None = 
     exact: search all pairs, or an inverted file index (faiss) with `seed`; by itself, exactly up to 20,000.
     Raises DatasetError when there are not more embeddings than neighbours, MissingExtraError without faiss.
     """
-    if exact is None:
-        exact = len(embeddings) <= EXACT_LIMIT
     require_neighbours(len(embeddings), count, exact)
-    found = _exact(embeddings, count) if exact else _approximate(embeddings, count, seed)
+    found = (
+        _exact(embeddings, count)
+        if _searched_exactly(len(embeddings), exact)
+        else _approximate(embeddings, count, seed)
+    )
     return _itself_first(found, count)
 
 
@@ -81,11 +83,15 @@ def neighbours_among(images: int, most: int = NEIGHBOURS) -> int:
     return min(most, max(1, (images - 1) // 3))
 
 
-def require_neighbours(images: int, count: int, exact: bool) -> None:
+def _searched_exactly(images: int, exact: bool | None) -> bool:
+    return images <= EXACT_LIMIT if exact is None else exact
+
+
+def require_neighbours(images: int, count: int, exact: bool | None = None) -> None:
     """DatasetError or MissingExtraError where `nearest_neighbours` could not search among so many images."""
     if images <= count:
         raise DatasetError(f"clustering: expected more images than neighbours ({count}), found {images}")
-    if not exact:
+    if not _searched_exactly(images, exact):
         require_index()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mien.clustering import EXACT_LIMIT, require_neighbours
+from mien.clustering import require_neighbours
 from mien.datasets import Dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.preprocessing import Preprocessing
@@ -52,8 +52,7 @@ def train_rounds(
         print(f"mien: {found.known} unlabelled faces are labelled or selected on elsewhere, left out", file=sys.stderr)
     print(f"{len(labelled)} labelled faces, {len(found.indices)} unlabelled", file=sys.stderr, flush=True)
     if joint.labelling == "rank-order":
-        images = len(labelled) + len(found.indices)
-        require_neighbours(images, joint.neighbours, exact=images <= EXACT_LIMIT)
+        require_neighbours(len(labelled) + len(found.indices), joint.neighbours)
     member, training = replace(experiment, joint=None), labelled
     before: list[Path] = []
     for number in range(joint.rounds + 1):
