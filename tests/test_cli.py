@@ -280,10 +280,12 @@ def test_pack_and_evaluate_agree_with_the_csv(tmp_path: Path) -> None:
         for root in (tmp_path / "fer2013.csv", packed):
             out = tmp_path / "report.json"
             wanted = ("evaluate", "--dataset", dataset, "--root", root, "--split", "public_test", "--json", out)
-            done = run(*wanted, "--picture", tmp_path / "matrix.png")
+            pictures = {name: tmp_path / "deep" / f"{name}.png" for name in ("picture", "reliability", "risk-coverage")}
+            options = [part for name, file in pictures.items() for part in (f"--{name}", file)]
+            done = run(*wanted, *options)
             assert done.returncode == 0, done.stderr
             reports.append(json.loads(out.read_text()))
-            assert size_of(tmp_path / "matrix.png")[0] > 300
+            assert min(size_of(file)[0] for file in pictures.values()) > 300
     assert reports[0] == reports[1]
     assert reports[2] == reports[3]
     assert reports[0]["n"] == 6

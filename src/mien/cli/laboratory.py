@@ -24,6 +24,10 @@ LICENCE = "not stated"
 @click.option("--model", help="A packaged network, or an ONNX file.")
 @click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
 @click.option("--picture", type=FILE, help="Write the confusion matrix as a PNG (needs mien[train]).")
+@click.option("--reliability", type=FILE, help="Write accuracy against confidence as a PNG (needs mien[train]).")
+@click.option(
+    "--risk-coverage", type=FILE, help="Write the error of the most confident faces as a PNG (needs mien[train])."
+)
 @click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open.")
 def evaluate(
     dataset: str,
@@ -32,6 +36,8 @@ def evaluate(
     model: str | None,
     json_file: Path | None,
     picture: Path | None,
+    reliability: Path | None,
+    risk_coverage: Path | None,
     threads: int,
 ) -> None:
     """Measure a network on a labelled data set."""
@@ -40,7 +46,7 @@ def evaluate(
     from mien.scorer import OnnxScorer
     from mien.weights import default_model
 
-    for target in (json_file, picture):
+    for target in (json_file, picture, reliability, risk_coverage):
         if target:
             target.parent.mkdir(parents=True, exist_ok=True)
     scorer = OnnxScorer(model or default_model(), threads)
@@ -52,6 +58,10 @@ def evaluate(
         report.write(json_file)
     if picture:
         report.draw(picture)
+    if reliability:
+        report.draw_reliability(reliability)
+    if risk_coverage:
+        report.draw_risk_coverage(risk_coverage)
     print(report.to_markdown())
 
 

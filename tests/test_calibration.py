@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from mien.calibration import reliability, risk_coverage
+
+
+def answers(confidence: list[float]) -> np.ndarray:
+    """Probabilities of two classes, of which the first is the answer."""
+    return np.stack((confidence, 1 - np.array(confidence)), axis=1).astype(np.float32)
+
+
+def labels(right: str) -> np.ndarray:
+    """Labels that make an answer right where there is an r."""
+    return np.array([0 if each == "r" else 1 for each in right])
+
+
+def test_reliability_worked_by_hand() -> None:
+    bins = reliability(answers([0.61, 0.65, 0.99, 1.0]), labels("rwrr"))
+    assert [found["count"] for found in bins] == [0] * 9 + [2, 0, 0, 0, 0, 2]
+    assert bins[9] == {"count": 2, "mean_confidence": pytest.approx(0.63), "accuracy": 0.5}
+    assert bins[14] == {"count": 2, "mean_confidence": pytest.approx(0.995), "accuracy": 1}
+    assert np.isnan(bins[0]["accuracy"])
+
+
+def test_risk_and_coverage_worked_by_hand() -> None:
+    confidence = [0.6, 0.95, 0.7, 0.9, 0.65, 0.8, 0.75, 0.85, 0.55, 0.99]
+    points = risk_coverage(answers(confidence), labels("wrrwwrrrwr"))
+    # From the surest: 0.99 r, 0.95 r, 0.9 w, 0.85 r, 0.8 r, 0.75 r, 0.7 r, 0.65 w, 0.6 w, 0.55 w.
+    found = {point["coverage"]: (point["confidence"], point["accuracy"]) for point in points}
+    assert len(found) == 20
+    assert found[1.0] == (pytest.approx(0.55), 0.6)
+    assert found[0.7] == (pytest.approx(0.7), pytest.approx(6 / 7))
+    assert found[0.5] == (pytest.approx(0.8), 0.8)
+    assert found[0.2] == (pytest.approx(0.95), 1)
+    assert found[0.05] == (pytest.approx(0.99), 1)  # one face at least
