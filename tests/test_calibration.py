@@ -1,7 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 
-from mien.calibration import reliability, risk_coverage
+from mien.calibration import COLDEST, HOTTEST, fit_temperature, reliability, risk_coverage
+from mien.metrics import negative_log_likelihood
+from mien.scorer import softmax
 
 
 def answers(confidence: list[float]) -> np.ndarray:
@@ -12,6 +16,35 @@ def answers(confidence: list[float]) -> np.ndarray:
 def labels(right: str) -> np.ndarray:
     """Labels that make an answer right where there is an r."""
     return np.array([0 if each == "r" else 1 for each in right])
+
+
+def test_temperature_worked_by_hand() -> None:
+    """Three of four are right, and logits are 2 apart: softmax gives 3/4 where they are log 3 apart."""
+    logits = np.tile(np.array([2.0, 0.0], np.float32), (4, 1))
+    assert fit_temperature(logits, labels("rrwr")) == pytest.approx(2 / math.log(3))
+    assert fit_temperature(logits + 100, labels("rrwr")) == pytest.approx(2 / math.log(3))
+
+
+def test_temperature_gives_a_known_factor_back() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 2, (5000, 7)).astype(np.float32)
+    drawn = np.array([generator.choice(7, p=row / row.sum()) for row in softmax(logits).astype(float)])
+    alone = fit_temperature(logits, drawn)
+    assert alone == pytest.approx(1, abs=0.05)
+    for factor in (0.25, 3.0):
+        found = fit_temperature(logits * np.float32(factor), drawn)
+        assert found == pytest.approx(factor * alone, rel=1e-5)
+        for other in (0.98, 1.02):  # it is the best
+            likelihoods = [
+                negative_log_likelihood(softmax(logits * factor / (found * by)), drawn) for by in (1.0, other)
+            ]
+            assert likelihoods[0] < likelihoods[1]
+
+
+def test_temperature_is_bounded() -> None:
+    logits = np.array([[2.0, 0.0]] * 3, np.float32)
+    assert fit_temperature(logits, labels("rrr")) == pytest.approx(COLDEST)
+    assert fit_temperature(logits, labels("www")) == pytest.approx(HOTTEST)
 
 
 def test_reliability_worked_by_hand() -> None:

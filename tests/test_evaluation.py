@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,12 @@ def test_report_worked_by_hand() -> None:
     assert (values["labels"], values["predictions"]) == (labels, answers)
     needed = "model dataset split n accuracy mean_class_accuracy macro_f1 per_class confusion_matrix ece parameters"
     assert set(needed.split()) | {"model_bytes", "preprocessing"} <= set(values)
+
+
+def test_a_calibrated_network_is_told() -> None:
+    calibrated = replace(card(("a", "b")), temperature=1.25, calibration="drawn tenth")
+    values = evaluate(scorer_of(2), Drawn([0, 1], [0, 1], ("a", "b")), calibrated).values  # type: ignore[arg-type]
+    assert values["protocol"].endswith("Calibrated on drawn tenth, temperature 1.250.")
 
 
 def test_images_of_the_training_split_are_left_out_of_the_second_figure() -> None:

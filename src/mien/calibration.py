@@ -1,4 +1,5 @@
-"""How far a network's confidence can be believed: reliability, and risk against coverage.
+"""How far a network's confidence can be believed: temperature scaling, reliability, and risk
+against coverage.
 
 Confidence is the probability of the most probable class. Everywhere here, probabilities are float (N, K) and labels
 int (N,), with at least one face.
@@ -11,8 +12,36 @@ from numpy.typing import NDArray
 
 from mien.metrics import confidence_bins
 
+COLDEST, HOTTEST = 0.05, 20.0
+"""Temperatures that are searched (chosen): beyond, a network is always or never sure."""
+HALVINGS = 60
+"""Of the interval of 1 / temperature; more than its floats can tell apart."""
 COVERAGES = tuple(step / 20 for step in range(1, 21))
 """Shares of the faces that are kept, for risk against coverage."""
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The temperature T from `COLDEST` to `HOTTEST` at which softmax(logits / T) makes the labels likeliest.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, https://arxiv.org/abs/1706.04599. The mean
+    negative log likelihood of logits (N, K) is convex in 1 / T, so its slope is searched for the change of sign.
+    """
+    values = logits.astype(np.float64)
+    below_largest = values - values.max(axis=1, keepdims=True)
+    above_label = values - values[np.arange(len(labels)), labels][:, None]
+
+    def slope(inverse: float) -> float:
+        exponentials = np.exp(inverse * below_largest)
+        return float(((exponentials * above_label).sum(axis=1) / exponentials.sum(axis=1)).mean())
+
+    low, high = 1 / HOTTEST, 1 / COLDEST
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if slope(middle) < 0:
+            low = middle
+        else:
+            high = middle
+    return 2 / (low + high)
 
 
 def reliability(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> list[dict[str, Any]]:

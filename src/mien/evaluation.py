@@ -153,6 +153,8 @@ def evaluate(
     notes = []
     if set(shared) != set(dataset.expressions) or set(shared) != set(card.expressions):
         notes.append(f"Only the classes both have: {', '.join(shared)}; scores renormalised.")
+    if card.calibration:
+        notes.append(f"Calibrated on {card.calibration}, temperature {card.temperature:.3f}.")
     clean = None
     if len(training_keys) > 0 and not in_training.all():
         clean = _measures(scores[~in_training], truth[~in_training], shared)

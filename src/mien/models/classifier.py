@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 
@@ -13,6 +14,8 @@ class Classifier(nn.Module, ABC):
     """Link to the paper that describes the network."""
     feature_count: int
     """D, the width of the features that `classify` takes."""
+    classifier: nn.Linear
+    """The layer in which `classify` ends."""
 
     @abstractmethod
     def forward_features(self, x: Tensor) -> Tensor:
@@ -21,6 +24,15 @@ class Classifier(nn.Module, ABC):
     @abstractmethod
     def classify(self, features: Tensor) -> Tensor:
         """Features (B, D) to logits (B, K)."""
+
+    def divide_logits(self, temperature: float) -> None:
+        """Divide all logits to come by a temperature: fold it into the last layer.
+
+        A network whose `classify` ends in more than `classifier` has its own.
+        """
+        with torch.no_grad():
+            for parameter in self.classifier.parameters():
+                parameter.div_(temperature)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(self.forward_features(x))

@@ -39,6 +39,11 @@ class ModelCard:
     paper: str
     model_bytes: int = 0
     """Size of the ONNX file."""
+    temperature: float = 1.0
+    """What logits were divided by at export, so that scores are as sure as they are right; 1 for as they were trained.
+    It stands in the weights: nothing is left to do."""
+    calibration: str = ""
+    """The faces that this was fitted on, such as "fer2013 tenth-of-training"; empty for none."""
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as it stands in the manifest and in the ONNX file."""
@@ -52,6 +57,8 @@ class ModelCard:
             "scores": dict(self.scores),
             "licence": self.licence,
             "paper": self.paper,
+            "temperature": self.temperature,
+            "calibration": self.calibration,
         }
 
     @classmethod
@@ -69,6 +76,9 @@ class ModelCard:
                 licence=entry["licence"],
                 paper=entry["paper"],
                 model_bytes=model_bytes,
+                # Files of older versions have none of these.
+                temperature=float(entry.get("temperature", 1.0)),
+                calibration=entry.get("calibration", ""),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{source}: expected a complete manifest entry, missing {error}") from error
