@@ -3,7 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from mien.calibration import COLDEST, HOTTEST, fit_temperature, reliability, risk_coverage
+from mien.calibration import (
+    COLDEST,
+    HOTTEST,
+    fit_temperature,
+    reliability,
+    risk_coverage,
+    unsure_measures,
+    unsure_threshold,
+)
 from mien.metrics import negative_log_likelihood
 from mien.scorer import softmax
 
@@ -66,3 +74,47 @@ def test_risk_and_coverage_worked_by_hand() -> None:
     assert found[0.5] == (pytest.approx(0.8), 0.8)
     assert found[0.2] == (pytest.approx(0.95), 1)
     assert found[0.05] == (pytest.approx(0.99), 1)  # one face at least
+
+
+@pytest.mark.parametrize(
+    ("confidence", "right", "threshold"),
+    [
+        # Wrong minus right from the least confident on: 1, 0, 1, 2, 1, 2, 1, 0: two at most, first before 0.80.
+        ([0.51, 0.55, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95], "wrwwrwrr", 0.8),
+        ([0.95, 0.7, 0.55, 0.9, 0.51, 0.85, 0.6, 0.8], "rwrrwwwr", 0.8),  # the same in another order
+        ([0.6, 0.7, 0.8], "rrr", 0.0),
+        ([0.6, 0.7, 0.8], "rww", 1.0),
+        ([0.6, 0.7, 0.8], "www", 1.0),
+        ([0.6, 0.7, 0.8], "wrr", 0.7),
+        ([0.6, 0.7, 0.8], "rwr", 0.0),  # one wrong answer does not outweigh a right one below it
+        ([0.6, 0.6, 0.8], "wrr", 0.0),  # no cut between equal confidences
+        ([0.6, 0.6, 0.6, 0.8], "wwrr", 0.8),
+    ],
+)
+def test_threshold_of_unsure_answers_worked_by_hand(confidence: list[float], right: str, threshold: float) -> None:
+    probabilities, truth = answers(confidence), labels(right)
+    found = unsure_threshold(probabilities, truth)
+    assert found == pytest.approx(threshold)
+    unsure = probabilities.max(axis=1) < found
+    if unsure.any():
+        assert (probabilities.argmax(axis=1) == truth)[unsure].mean() < 0.5
+
+
+def test_threshold_finds_where_answers_become_right() -> None:
+    """Where a network is right as often as it says, but by half less: at a confidence of 0.5 / 0.75."""
+    generator = np.random.default_rng(0)
+    confidence = generator.uniform(0.5, 1, 20_000)
+    truth = (generator.uniform(size=20_000) >= 0.75 * confidence).astype(np.int64)
+    assert unsure_threshold(answers(confidence.tolist()), truth) == pytest.approx(0.5 / 0.75, abs=0.03)
+
+
+def test_measures_of_unsure_answers_worked_by_hand() -> None:
+    probabilities, truth = answers([0.51, 0.55, 0.6, 0.9, 0.95]), labels("wrwrw")
+    found = unsure_measures(probabilities, truth, float(probabilities[2, 0]))
+    assert found == {
+        "below": pytest.approx(0.6),
+        "share": 0.4,  # a confidence at the threshold is none below it
+        "accuracy_of_unsure": 0.5,
+        "accuracy_of_others": pytest.approx(1 / 3),
+    }
+    assert math.isnan(unsure_measures(probabilities, truth, 0.1)["accuracy_of_unsure"])

@@ -10,6 +10,7 @@ from mien.datasets import Dataset, Sample, pixel_key
 from mien.errors import DatasetError
 from mien.evaluation import evaluate
 from mien.expressions import BASIC_7, FERPLUS_8
+from mien.plots import draw_reliability, draw_risk_coverage
 from mien.preprocessing import ImageArray, Preprocessing
 from mien.weights import ModelCard
 
@@ -78,9 +79,16 @@ def test_report_worked_by_hand() -> None:
 
 
 def test_a_calibrated_network_is_told() -> None:
-    calibrated = replace(card(("a", "b")), temperature=1.25, calibration="drawn tenth")
-    values = evaluate(scorer_of(2), Drawn([0, 1], [0, 1], ("a", "b")), calibrated).values  # type: ignore[arg-type]
-    assert values["protocol"].endswith("Calibrated on drawn tenth, temperature 1.250.")
+    calibrated = replace(card(("a", "b")), temperature=1.25, calibration="drawn tenth", unsure_below=0.7)
+    dataset = Drawn([0, 1, 1, 0], [0, 1, 0, 0], ("a", "b"))
+    report = evaluate(scorer_of(2), dataset, calibrated)  # type: ignore[arg-type]
+    assert report.values["protocol"].endswith("Calibrated on drawn tenth: temperature 1.250, unsure below 0.700.")
+    assert report.values["unsure"]["share"] == 1
+    assert report.values["unsure"]["accuracy_of_unsure"] == 0.75
+    assert "Unsure, below a confidence of 0.700: 100.0% of the faces, accuracy 0.7500; nan on" in report.to_markdown()
+    plain = evaluate(scorer_of(2), dataset, card(("a", "b")))  # type: ignore[arg-type]
+    assert plain.values["unsure"] is None
+    assert "Calibrated" not in plain.values["protocol"]
 
 
 def test_images_of_the_training_split_are_left_out_of_the_second_figure() -> None:
@@ -119,8 +127,8 @@ def test_json_markdown_and_picture(tmp_path: Path) -> None:
     assert "| a | 1 (too few for a claim) | 1.0000 [" in report.to_markdown()
     assert values["reliability"][0] == {"count": 0, "mean_confidence": None, "accuracy": None}
     report.draw(tmp_path / "matrix.png")
-    report.draw_reliability(tmp_path / "reliability.png")
-    report.draw_risk_coverage(tmp_path / "risk.png")
+    draw_reliability(report.values, tmp_path / "reliability.png")
+    draw_risk_coverage(values, tmp_path / "risk.png")
     for name in ("matrix", "reliability", "risk"):
         assert (tmp_path / f"{name}.png").stat().st_size > 5000
 

@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 from conftest import drawn_face, write_fer2013_csv
 
-from mien.calibration import fit_temperature
+from mien.calibration import fit_temperature, unsure_threshold
 from mien.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, learned_splits, range_faces
 from mien.cli import app
 from mien.datasets import as_faces, open_dataset, pixel_key
@@ -107,9 +107,14 @@ def test_a_network_that_is_too_sure_is_told_how_much(checkpoint: Path, fer2013: 
     assert negative_log_likelihood(after, labels) <= negative_log_likelihood(probabilities, labels) + 1e-6
     again = calibrate(network, card(), HeldOut(source, faces, labels))
     assert again.temperature == pytest.approx(1, abs=1e-4)
-    kept = HeldOut(replace(source, keep_temperature=True), faces, labels)
-    assert calibrate(network, card(), kept) == card()
-    np.testing.assert_allclose(TorchScorer(network, Preprocessing())(faces), after, rtol=1e-3)
+    assert calibrated.unsure_below == pytest.approx(unsure_threshold(after, labels), abs=1e-6)
+    assert 0.2 < calibrated.unsure_below < 1
+    network.divide_logits(2)
+    kept = calibrate(network, card(), HeldOut(replace(source, keep_temperature=True), faces, labels))
+    shy = TorchScorer(network, Preprocessing())(faces)
+    assert negative_log_likelihood(shy, labels) > negative_log_likelihood(after, labels)
+    assert (kept.temperature, kept.calibration) == (1.0, "fer2013 all")
+    assert kept.unsure_below == pytest.approx(unsure_threshold(shy, labels), abs=1e-6)
 
 
 def test_export_folds_the_temperature_into_the_weights(checkpoint: Path, fer2013: Path, tmp_path: Path) -> None:
@@ -123,6 +128,7 @@ def test_export_folds_the_temperature_into_the_weights(checkpoint: Path, fer2013
     temperature = fit_temperature(before, labels)
     assert scorer.card.temperature == pytest.approx(temperature, abs=1e-6)
     assert scorer.card.calibration == "fer2013 tenth-of-training"
+    assert scorer.card.unsure_below == pytest.approx(unsure_threshold(softmax(before / temperature), labels), abs=1e-5)
     np.testing.assert_allclose(scorer.logits_and_features(faces)[0], before / temperature, atol=1e-4)
     np.testing.assert_allclose(scorer(faces), softmax(before / np.float32(temperature)), atol=1e-5)
     for wrong in ([], ["--root", "x"], ["--calibration-split", "x"], ["--keep-temperature"]):
@@ -192,10 +198,11 @@ def test_ranges_are_of_faces_that_were_learned(fer2013: Path) -> None:
 
 
 def test_cards_of_older_versions_are_not_calibrated(checkpoint: Path) -> None:
-    entry = card(temperature=1.5, calibration="fer2013 x").to_dict()
-    assert (entry["temperature"], entry["calibration"]) == (1.5, "fer2013 x")
-    older = ModelCard.from_dict({key: entry[key] for key in entry if key not in ("temperature", "calibration")}, 0, "x")
-    assert (older.temperature, older.calibration) == (1.0, "")
+    fields = {"temperature": 1.5, "calibration": "fer2013 x", "unsure_below": 0.5}
+    entry = card(**fields).to_dict()
+    assert {key: entry[key] for key in fields} == fields
+    older = ModelCard.from_dict({key: entry[key] for key in entry if key not in fields}, 0, "x")
+    assert (older.temperature, older.calibration, older.unsure_below) == (1.0, "", 0.0)
     loaded = load_checkpoint(checkpoint)
     assert make_card(loaded, deployable_network(loaded), None, "none").temperature == 1.0
 
@@ -226,7 +233,7 @@ def test_int8_is_accepted_by_what_it_costs(packaged: Path, fer2013: Path, monkey
     assert result.exit_code == 0, result.output
     card = OnnxScorer(str(packaged.with_suffix(".onnx"))).card
     assert card.model_bytes < 1_400_000
-    assert (card.temperature, card.calibration) == (1.0, "")
+    assert (card.temperature, card.calibration) == (1.0, "")  # as in the file that is there already
     monkeypatch.setattr("mien.precision.MOST_KL_DIVERGENCE", 0.0)
     for file in packaged.parent.iterdir():
         if file != packaged:

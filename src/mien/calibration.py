@@ -1,5 +1,4 @@
-"""How far a network's confidence can be believed: temperature scaling, reliability, and risk
-against coverage.
+"""How far a network's confidence can be believed: temperature scaling, reliability, and which answers are unsure.
 
 Confidence is the probability of the most probable class. Everywhere here, probabilities are float (N, K) and labels
 int (N,), with at least one face.
@@ -71,3 +70,36 @@ def risk_coverage(probabilities: NDArray[np.float32], labels: NDArray[np.int64])
         }
         for coverage, count in zip(COVERAGES, kept, strict=True)
     ]
+
+
+def unsure_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The confidence below which answers are more often wrong than right.
+
+    Exactly: faces are lined up by confidence; of all places where the line can be cut between two confidences, the one
+    with the largest surplus of wrong over right answers before it, the first such one; the threshold is the confidence
+    that follows (1 where none does). So the last faces before it are right in less than half of the cases, and the
+    first ones after it in half of them or more. 0 where no place has more wrong than right answers before it.
+    """
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(confidence, kind="stable")
+    wrong = (probabilities.argmax(axis=1) != labels)[order]
+    following = np.append(confidence[order][1:], 1.0)
+    surplus = np.cumsum(np.where(wrong, 1, -1))
+    surplus[following == confidence[order]] = 0  # no cut between equal confidences
+    best = int(surplus.argmax())
+    return float(following[best]) if surplus[best] > 0 else 0.0
+
+
+def unsure_measures(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], unsure_below: float
+) -> dict[str, float]:
+    """The share of faces whose confidence is below a threshold, and the accuracy on these and on the others."""
+    right = probabilities.argmax(axis=1) == labels
+    unsure = probabilities.max(axis=1) < unsure_below
+    accuracies = [float(right[part].mean()) if part.any() else float("nan") for part in (unsure, ~unsure)]
+    return {
+        "below": unsure_below,
+        "share": float(unsure.mean()),
+        "accuracy_of_unsure": accuracies[0],
+        "accuracy_of_others": accuracies[1],
+    }

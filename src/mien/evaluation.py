@@ -77,6 +77,11 @@ class Report:
             lines[-1] += f" Calibration error against the share of voters {_with_interval(votes, 'ece')}, "
             lines[-1] += f"cross entropy {_with_interval(votes, 'negative_log_likelihood')} nats, "
             lines[-1] += f"Brier score {_with_interval(votes, 'brier_score')}."
+        if unsure := values["unsure"]:
+            lines += ["", f"Unsure, below a confidence of {unsure['below']:.3f}: {unsure['share']:.1%} of the faces, "]
+            lines[-1] += (
+                f"accuracy {unsure['accuracy_of_unsure']:.4f}; {unsure['accuracy_of_others']:.4f} on the others."
+            )
         names = values["expressions"]
         lines += ["", "Confusion: rows are labels, columns answers.", ""]
         lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
@@ -88,24 +93,12 @@ class Report:
         """Write the confusion matrix as a picture (PNG); needs matplotlib."""
         from mien.plots import draw_confusion_matrix
 
+        title = (
+            f"{self.values['model']} on {self.values['dataset']} {self.values['split']}: "
+            f"accuracy {self.values['accuracy']:.3f}"
+        )
         matrix = np.array(self.values["confusion_matrix"])
-        draw_confusion_matrix(matrix, self.values["expressions"], self._title("accuracy", "accuracy"), file)
-
-    def draw_reliability(self, file: Path) -> None:
-        """Write accuracy against confidence as a picture (PNG); needs matplotlib."""
-        from mien.plots import draw_reliability
-
-        draw_reliability(self.values["reliability"], self._title("ECE", "ece"), file)
-
-    def draw_risk_coverage(self, file: Path) -> None:
-        """Write the error of the faces kept against their share as a picture (PNG); needs matplotlib."""
-        from mien.plots import draw_risk_coverage
-
-        draw_risk_coverage(self.values["risk_coverage"], self._title("accuracy", "accuracy"), file)
-
-    def _title(self, measure: str, key: str) -> str:
-        values = self.values
-        return f"{values['model']} on {values['dataset']} {values['split']}: {measure} {values[key]:.3f}"
+        draw_confusion_matrix(matrix, self.values["expressions"], title, file)
 
 
 def evaluate(
@@ -154,7 +147,8 @@ def evaluate(
     if set(shared) != set(dataset.expressions) or set(shared) != set(card.expressions):
         notes.append(f"Only the classes both have: {', '.join(shared)}; scores renormalised.")
     if card.calibration:
-        notes.append(f"Calibrated on {card.calibration}, temperature {card.temperature:.3f}.")
+        fitted = f"temperature {card.temperature:.3f}, unsure below {card.unsure_below:.3f}"
+        notes.append(f"Calibrated on {card.calibration}: {fitted}.")
     clean = None
     if len(training_keys) > 0 and not in_training.all():
         clean = _measures(scores[~in_training], truth[~in_training], shared)
@@ -173,6 +167,7 @@ def evaluate(
             **_measures(scores, truth, shared),
             "reliability": calibration.reliability(scores, truth),
             "risk_coverage": calibration.risk_coverage(scores, truth),
+            "unsure": calibration.unsure_measures(scores, truth, card.unsure_below) if card.unsure_below else None,
             "without_training_duplicates": clean,
             "votes": _vote_measures(dataset, np.array(kept), shared, scores, truth),
             "parameters": card.parameters,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mien.calibration import fit_temperature
+from mien.calibration import fit_temperature, unsure_threshold
 from mien.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, learned_split, range_faces
 from mien.errors import ModelError
 from mien.models import NETWORKS, Classifier, count_multiply_adds
@@ -66,8 +66,8 @@ def export_checkpoint(
     precision: how the file stores weights (precision.py); `int8` also computes in integers.
     margin: that of crops around found faces (Preprocessing.margin), where training on pictures cut to the face told
     none; the experiment's if None.
-    calibration: faces on which a temperature is fitted, which then stands in the weights, and by which `int8` is
-    accepted; see `held_out_faces`.
+    calibration: faces on which a temperature is fitted, which then stands in the weights, and the confidence below
+    which the network is unsure, and by which `int8` is accepted; see `held_out_faces`.
     Returns the largest difference of logits to torch over 64 drawn faces. Raises CheckpointError for a damaged
     checkpoint, DatasetError for faces that cannot serve, ModelError when the difference exceeds `TOLERANCE`, when
     `int8` has no faces or costs too much (`check_int8`), or when the folder has another `manifest.json`; then nothing
@@ -112,13 +112,19 @@ def export_checkpoint(
 
 
 def calibrate(network: Classifier, card: ModelCard, held_out: HeldOut) -> ModelCard:
-    """Divide the network's logits by the temperature that fits held-out faces best; its card with that."""
-    if held_out.source.keep_temperature:
-        return card
-    logits = TorchScorer(network, card.preprocessing).logits(held_out.faces)
-    temperature = fit_temperature(logits, held_out.labels)
-    network.divide_logits(temperature)
-    return replace(card, temperature=round(temperature, 6), calibration=held_out.source.name)
+    """Divide the network's logits by the temperature that fits held-out faces best; its card with that.
+
+    The card also tells below which confidence it is then unsure.
+    """
+    scorer, temperature = TorchScorer(network, card.preprocessing), 1.0
+    if not held_out.source.keep_temperature:
+        temperature = fit_temperature(scorer.logits(held_out.faces), held_out.labels)
+        network.divide_logits(temperature)
+    unsure_below = unsure_threshold(scorer(held_out.faces), held_out.labels)
+    calibration = held_out.source.name
+    return replace(
+        card, temperature=round(temperature, 6), calibration=calibration, unsure_below=round(unsure_below, 6)
+    )
 
 
 def check(network: Classifier, onnx_file: Path, precision: Precision, held_out: HeldOut | None) -> float:

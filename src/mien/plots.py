@@ -1,6 +1,6 @@
 """Pictures of trainings and evaluations, by matplotlib (the `train` extra)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +75,19 @@ def draw_confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str], title
     figure.savefig(file, dpi=120)
 
 
-def draw_reliability(bins: Sequence[dict[str, Any]], title: str, file: Path) -> None:
-    """Write accuracy against confidence as a PNG, a point with its 95 % interval for each bin, and faces in each bin.
+def draw_reliability(report: Mapping[str, Any], file: Path) -> None:
+    """Write a report's accuracy against confidence as a PNG.
 
-    bins: as `calibration.reliability` gives them, or as they stand in a report.
+    Each bin of confidence has a point with its 95 % interval, and below, its number of faces.
     """
+    bins = report["reliability"]
     filled = [(place, found) for place, found in enumerate(bins) if found["count"]]
     counts, confidences, accuracies = (
         np.array([found[key] for _, found in filled], float) for key in ("count", "mean_confidence", "accuracy")
     )
     figure = Figure(figsize=(6, 7.2), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    top.set_title(title, fontsize=10)
+    top.set_title(_title(report, "ECE", "ece"), fontsize=10)
     top.plot([0, 1], [0, 1], "--", color="grey", label="right as often as it says")
     top.vlines(confidences, confidences, accuracies, color="tab:red", linewidth=5, alpha=0.5, label="gap")
     around = np.abs(_wilson_interval(accuracies, counts) - accuracies)
@@ -121,16 +122,17 @@ def _wilson_interval(shares: NDArray[np.float64], counts: NDArray[np.float64]) -
     return interval
 
 
-def draw_risk_coverage(points: Sequence[dict[str, float]], title: str, file: Path) -> None:
-    """Write the error of the most confident faces against the share of faces kept, as a PNG.
+def draw_risk_coverage(report: Mapping[str, Any], file: Path) -> None:
+    """Write a report's error on the most confident faces against the share of faces kept, as a PNG.
 
-    points: as `calibration.risk_coverage` gives them; every other one is marked with its confidence.
+    Every other point is marked with the confidence of the last face kept.
     """
+    points = report["risk_coverage"]
     coverages = [point["coverage"] for point in points]
     errors = [1 - point["accuracy"] for point in points]
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.set_title(title, fontsize=10)
+    axes.set_title(_title(report, "accuracy", "accuracy"), fontsize=10)
     axes.plot(coverages, errors, "o-", color="tab:blue", markersize=4)
     for point, coverage, error in list(zip(points, coverages, errors, strict=True))[1::2]:
         axes.annotate(
@@ -142,3 +144,7 @@ def draw_risk_coverage(points: Sequence[dict[str, float]], title: str, file: Pat
     axes.set_ylim(0, 1.15 * max(*errors, 0.01))
     axes.grid(alpha=0.3)
     figure.savefig(file, dpi=120)
+
+
+def _title(report: Mapping[str, Any], measure: str, key: str) -> str:
+    return f"{report['model']} on {report['dataset']} {report['split']}: {measure} {report[key]:.3f}"

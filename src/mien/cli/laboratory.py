@@ -58,10 +58,12 @@ def evaluate(
         report.write(json_file)
     if picture:
         report.draw(picture)
+    if reliability or risk_coverage:
+        from mien.plots import draw_reliability, draw_risk_coverage
     if reliability:
-        report.draw_reliability(reliability)
+        draw_reliability(report.values, reliability)
     if risk_coverage:
-        report.draw_risk_coverage(risk_coverage)
+        draw_risk_coverage(report.values, risk_coverage)
     print(report.to_markdown())
 
 
@@ -196,8 +198,8 @@ def train(
 )
 @click.option(
     "--calibrate-on",
-    help="A data set: fit a temperature on its faces, so that scores are as sure as they are right. Faces that the "
-    "network has learned from are left out.",
+    help="A data set: fit a temperature on its faces, so that scores are as sure as they are right, and choose the "
+    "confidence below which a face is marked as unsure. Faces that the network has learned from are left out.",
 )
 @click.option("--root", type=FILE, help="The file or folder that holds this data set.")
 @click.option(
@@ -208,7 +210,8 @@ def train(
 @click.option(
     "--keep-temperature",
     is_flag=True,
-    help="Fit no temperature: the split serves to accept --int8, as where results on it are to be reported.",
+    help="Fit no temperature: the split serves for the rest alone. For networks that learned distributions of votes, "
+    "which majority labels make too sure, and where results on the split are to be reported.",
 )
 def export(
     checkpoint: Path,

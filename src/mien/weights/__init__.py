@@ -43,7 +43,10 @@ class ModelCard:
     """What logits were divided by at export, so that scores are as sure as they are right; 1 for as they were trained.
     It stands in the weights: nothing is left to do."""
     calibration: str = ""
-    """The faces that this was fitted on, such as "fer2013 tenth-of-training"; empty for none."""
+    """The faces that this and `unsure_below` were fitted on, such as "fer2013 tenth-of-training"; empty for none."""
+    unsure_below: float = 0.0
+    """The confidence below which answers are more often wrong than right (`calibration.unsure_threshold`); 0 for never,
+    or not known."""
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as it stands in the manifest and in the ONNX file."""
@@ -59,6 +62,7 @@ class ModelCard:
             "paper": self.paper,
             "temperature": self.temperature,
             "calibration": self.calibration,
+            "unsure_below": self.unsure_below,
         }
 
     @classmethod
@@ -79,6 +83,7 @@ class ModelCard:
                 # Files of older versions have none of these.
                 temperature=float(entry.get("temperature", 1.0)),
                 calibration=entry.get("calibration", ""),
+                unsure_below=float(entry.get("unsure_below", 0.0)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{source}: expected a complete manifest entry, missing {error}") from error
