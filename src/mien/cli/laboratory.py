@@ -151,7 +151,8 @@ def train(
         raise click.exceptions.Exit(130) from None
     if selection is not None:
         quantity = method.selected_by
-        best = max(reversed(result.history), key=lambda row: row[f"selection_{quantity}"])
+        measured = [row for row in reversed(result.history) if f"selection_{quantity}" in row]
+        best = max(measured, key=lambda row: row[f"selection_{quantity}"])
         reached = f"{quantity.replace('_', ' ')} {best[f'selection_{quantity}']:.4f}"
         print(f"best epoch {best['epoch']:.0f}: {reached}", file=sys.stderr)
     print(result.best)

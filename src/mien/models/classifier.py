@@ -13,6 +13,14 @@ class Classifier(nn.Module, ABC):
     """Link to the paper that describes the network."""
     feature_count: int
     """D, the width of the features that `classify` takes."""
+    classifier: nn.Linear
+    """What `classify` ends with."""
+    vote_head: nn.Linear | None
+    """A second layer on the features, learned beside the first one: logits (B, 8) of FERPlus' classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vote_head = None
 
     @abstractmethod
     def forward_features(self, x: Tensor) -> Tensor:
@@ -21,6 +29,10 @@ class Classifier(nn.Module, ABC):
     @abstractmethod
     def classify(self, features: Tensor) -> Tensor:
         """Features (B, D) to logits (B, K)."""
+
+    def folded(self) -> "Classifier":
+        """A network that answers the same in evaluation mode, without what training alone needs; by default itself."""
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(self.forward_features(x))

@@ -10,7 +10,7 @@ from torch import Tensor
 from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
 from mien.errors import ExperimentError
-from mien.preprocessing import ImageArray
+from mien.preprocessing import FLAT_DEVIATION, ImageArray
 from mien.training.augmentation import augment
 from mien.training.config import Experiment
 from mien.training.masking import mask
@@ -121,6 +121,7 @@ class BatchSource:
             experiment.augmentation,
             input_size_px(experiment, epoch),
             generator(experiment.seed, "augmentation", epoch, step, self._device),
+            crop=experiment.schedule.progressive_crops,
         )
         known = (self.votes, self.targets, self.weights, self.given)
         votes, targets, weights, given = (None if each is None else each[chosen] for each in known)
@@ -137,7 +138,12 @@ class BatchSource:
     def _normalised(self, images: Tensor) -> Tensor:
         """Images on the scale 0 to 1 as networks see them, channels last; in place."""
         data = self.experiment.data
-        return images.sub_(data.mean).mul_(1 / data.deviation).contiguous(memory_format=torch.channels_last)
+        if data.standardize:
+            deviation, mean = torch.std_mean(images, dim=(1, 2, 3), correction=0, keepdim=True)
+            images = images.sub_(mean).div_(deviation.add_(FLAT_DEVIATION))
+        else:
+            images = images.sub_(data.mean).mul_(1 / data.deviation)
+        return images.contiguous(memory_format=torch.channels_last)
 
 
 def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:

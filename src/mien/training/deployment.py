@@ -10,6 +10,7 @@ from mien.errors import CheckpointError
 from mien.models import Classifier, build_network
 from mien.training.checkpoint import Checkpoint
 from mien.training.methods import method_class
+from mien.training.votes import make_vote_head
 
 
 def deployable_network(checkpoint: Checkpoint, method_options: Mapping[str, Any] = MappingProxyType({})) -> Classifier:
@@ -24,6 +25,8 @@ def deployable_network(checkpoint: Checkpoint, method_options: Mapping[str, Any]
         facts["preprocessing"]["channels"],
         facts["network_options"],
     )
+    if "average/vote_head.weight" in checkpoint.tensors:
+        network.vote_head = make_vote_head(network)
     load_average(network, checkpoint)
     method = facts["experiment"]["method"]
     deployable = method_class(method["name"]).deployable(network, {**method["options"], **method_options})

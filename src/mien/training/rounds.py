@@ -14,7 +14,6 @@ from torch import Tensor
 from mien.clustering import require_neighbours
 from mien.datasets import Dataset, pixel_key
 from mien.datasets.joined import Joined
-from mien.preprocessing import Preprocessing
 from mien.training.batches import at_full_size
 from mien.training.config import Experiment
 from mien.training.loop import LAST, TrainingResult, train
@@ -43,7 +42,7 @@ def train_rounds(
     joint = experiment.joint
     assert joint is not None
     data = experiment.data
-    preprocessing = Preprocessing(data.size_px, data.channels, data.margin, data.mean, data.deviation)
+    preprocessing = data.preprocessing()
     known = {pixel_key(sample.image) for split in (labelled, selection or ()) for sample in split}
     found = read_unlabelled(unlabelled, preprocessing, known)
     for line in found.skipped:
