@@ -94,7 +94,7 @@ def duration(seconds: float) -> str:
 
 def write_log(file: Path, history: list[dict[str, float]]) -> None:
     """Write the log of all epochs so far as csv, atomically."""
-    columns = list(max(history, key=len))  # an epoch that was not measured has fewer
+    columns = list(dict.fromkeys(name for row in history for name in row))  # some epochs may not be measured
     temporary = file.with_name(file.name + ".part")
     with temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=columns)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -29,8 +29,7 @@ from mien.training.torch_scorer import TorchScorer
 from mien.training.votes import make_vote_head, vote_loss
 
 
-@dataclass(frozen=True)
-class Faces:
+class Faces(NamedTuple):
     """A selection split as it is measured."""
 
     faces: ImageArray
