@@ -124,6 +124,7 @@ def make_card(
     more = ["with FERPlus votes"] if facts["experiment"]["method"]["options"].get("vote_weight") else []
     if joint := facts["experiment"].get("joint"):
         more.append(f"with faces of {joint['unlabelled']} {joint['unlabelled_split']} labelled by {joint['labelling']}")
+    more += [f"with faces of {other} all without labels" for other in data.get("unlabelled", ())]
     if weights := facts["experiment"]["network"].get("weights"):
         more.append(f"started from {weights}")
     method = method_class(facts["experiment"]["method"]["name"])

@@ -79,7 +79,7 @@ def compare(first: Path, second: Path) -> None:
 @click.option(
     "--unlabelled",
     type=FILE,
-    help="The unlabelled faces of an experiment with joint rounds, if not in the same data set.",
+    help="The unlabelled faces: of data.unlabelled, or of joint rounds if not in the same data set.",
 )
 @click.option("--export", "export_to", type=FILE, help="Also export the result: the ONNX file.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
@@ -107,7 +107,9 @@ def train(
         from mien.training.machine import find_device
         from mien.training.methods import method_class
         from mien.training.rounds import train_rounds
+        from mien.training.unlabelled import read_unlabelled_beside
     from mien.datasets import open_dataset, same_faces
+    from mien.datasets.joined import WithUnlabelled
 
     wanted = read_experiment(experiment)
     if seed is not None:
@@ -115,8 +117,12 @@ def train(
     check_experiment(wanted)
     if export_to and wanted.data.folds:
         raise ExperimentError(f"{experiment}: expected one network for --export, found {wanted.data.folds} folds")
-    if unlabelled and not wanted.joint:
-        raise ExperimentError(f"{experiment}: expected a [joint] table for --unlabelled, found none")
+    if unlabelled and not (wanted.joint or wanted.data.unlabelled):
+        raise ExperimentError(f"{experiment}: expected a [joint] table or data.unlabelled for --unlabelled, found none")
+    if wanted.data.unlabelled and not unlabelled:
+        raise ExperimentError(
+            f"{experiment}: expected --unlabelled, the file or folder where {', '.join(wanted.data.unlabelled)} are"
+        )
     if unlabelled and wanted.data.dataset == "folder" and root.resolve() in unlabelled.resolve().parents:
         raise ExperimentError(f"{unlabelled}: expected a folder outside of {root}, whose subfolders are all classes")
     find_device(device)
@@ -136,6 +142,11 @@ def train(
         training = method.open(data.dataset, root, data.training_split)
         selected = data.selection_split != "none"
         selection = method.open(data.dataset, root, data.selection_split) if selected else None
+        for name in data.unlabelled:
+            assert unlabelled is not None  # see above
+            faces = open_dataset(name, unlabelled, "all")
+            found = read_unlabelled_beside(training, faces, selection, data.preprocessing())
+            training = WithUnlabelled(training, found.faces)
         if wanted.joint:
             if not (unlabelled or same_faces(wanted.joint.unlabelled, data.dataset)):
                 raise ExperimentError(f"{experiment}: expected --unlabelled, where the {wanted.joint.unlabelled} are")

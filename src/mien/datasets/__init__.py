@@ -12,7 +12,7 @@ from mien.datasets.folder import read_folder
 from mien.datasets.rafdb import read_rafdb
 from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
 from mien.datasets.splits import make_split, parse_split, training_part
-from mien.datasets.unlabelled import read_faces, read_lfw
+from mien.datasets.unlabelled import read_faces, read_lfw, read_people
 from mien.errors import DatasetError, MissingSplitError
 
 __all__ = [
@@ -34,6 +34,7 @@ DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     **FERPLUS,
     "folder": read_folder,
     "lfw": read_lfw,
+    "people": read_people,
     "rafdb": read_rafdb,
 }
 

@@ -119,5 +119,7 @@ class DenseFace(Classifier):
     def folded(self) -> "DenseFace":
         """The network with each block as one convolution; this one stays as it is."""
         network = copy.deepcopy(self)
-        network.blocks = nn.Sequential(*(block.folded() for block in self.blocks if isinstance(block, DenseBlock)))
+        network.blocks = nn.Sequential(
+            *(block.folded() if isinstance(block, DenseBlock) else block for block in network.blocks)
+        )
         return network

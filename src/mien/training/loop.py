@@ -17,7 +17,7 @@ import mien
 from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.plots import draw_curves
 from mien.training.batches import input_size_px
-from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
+from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
 from mien.training.estimate import estimate_seconds
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
@@ -34,6 +34,7 @@ from mien.training.optimization import (
 from mien.training.plain_statistics import renew_statistics, with_statistics_of_the_batch
 from mien.training.progress import Progress, write_log
 from mien.training.randomness import derive_seed
+from mien.training.resumption import require_same_experiment
 from mien.training.teachers import OwnAnswers
 
 LAST, BEST = "last.safetensors", "best.safetensors"

@@ -39,6 +39,8 @@ class DataOptions:
     """The split that is learned from."""
     selection_split: str = "public_test"
     """The split on which the best epoch is chosen, never one that is reported as a test; `none` for the last epoch."""
+    unlabelled: tuple[str, ...] = ()
+    """Data sets whose faces are learned from without labels, as in distillation, beside the training split's."""
     folds: Annotated[int, Field(ge=0)] = 0
     """Cross-validation in so many folds instead of the two splits: a training for each, its last epoch measured."""
     size_px: Count = 48
