@@ -111,7 +111,7 @@ def evaluate(
     shared = shared_expressions(dataset.expressions, card.expressions)
     if len(shared) < 2:
         raise DatasetError(
-            f"{dataset.name} has the classes {', '.join(dataset.expressions)}, "
+            f"{dataset.name} has the classes {', '.join(dataset.expressions) or '(none)'}, "
             f"{card.name} has {', '.join(card.expressions)}: expected at least two in common"
         )
     columns = [card.expressions.index(name) for name in shared]
