@@ -24,6 +24,8 @@ LICENCE = "not stated"
 @click.option("--model", help="A packaged network, or an ONNX file.")
 @click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
 @click.option("--picture", type=FILE, help="Write the confusion matrix as a PNG (needs mien[train]).")
+@click.option("--corruptions", is_flag=True, help="Measure on noisy, blurred, dark, badly cut ... faces as well.")
+@click.option("--corruption", multiple=True, help="Only this one, such as darkness; can be repeated.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open.")
 def evaluate(
     dataset: str,
@@ -32,20 +34,36 @@ def evaluate(
     model: str | None,
     json_file: Path | None,
     picture: Path | None,
+    corruptions: bool,
+    corruption: tuple[str, ...],
     threads: int,
 ) -> None:
     """Measure a network on a labelled data set."""
+    from mien.corruptions import CORRUPTIONS, SEVERITIES
     from mien.datasets import open_dataset, training_pixel_keys
     from mien.evaluation import evaluate as evaluate_scorer
+    from mien.robustness import measure_robustness
     from mien.scorer import OnnxScorer
     from mien.weights import default_model
 
+    names = tuple(dict.fromkeys(corruption)) or (tuple(CORRUPTIONS) if corruptions else ())
+    if picture and names:
+        raise click.BadParameter("expected one of --picture and --corruptions, found both")
     for target in (json_file, picture):
         if target:
             target.parent.mkdir(parents=True, exist_ok=True)
     scorer = OnnxScorer(model or default_model(), threads)
     samples = open_dataset(dataset, root, split)
     training_keys = training_pixel_keys(dataset, root, split, scorer.card.dataset)
+    if names:
+        with progress_bar(len(samples) * (1 + len(SEVERITIES) * len(names)), "evaluate") as (_, advance):
+            robustness = measure_robustness(
+                scorer, samples, scorer.card, names, training_keys, lambda done, total: advance(done)
+            )
+        if json_file:
+            robustness.write(json_file)
+        print(robustness.to_markdown())
+        return
     with progress_bar(len(samples), "evaluate") as (_, advance):
         report = evaluate_scorer(scorer, samples, scorer.card, training_keys, lambda done, total: advance(done))
     if json_file:
