@@ -13,6 +13,7 @@ from mien.common_corruptions import DEFOCUS_PX
 from mien.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mien.datasets import pixel_key
 from mien.errors import DatasetError
+from mien.evaluation import evaluate
 from mien.expressions import BASIC_7, FERPLUS_8
 from mien.images import read_image
 from mien.preprocessing import ImageArray, Preprocessing, crop_face
@@ -243,7 +244,7 @@ def test_report_worked_by_hand() -> None:
     assert "| untouched | - | - | - | - | - | 0.750 | - | 0.150 |" in page
     assert "| darkness | 0.250 | 0.250 | 0.250 | 0.250 | 0.250 | 0.250 | - | 0.350 |" in page
     assert values["protocol"].endswith(
-        "mien evaluate --model drawn-net --dataset drawn --split test --corruptions --corruption darkness"
+        "mien evaluate --model drawn-net --dataset drawn --root PATH --split test --corruptions --corruption darkness"
     )
 
 
@@ -262,6 +263,9 @@ def test_means_are_those_of_cells(tmp_path: Path) -> None:
     assert report.values["mean"]["drop"] == 0.375
     assert report.values["mean"]["accuracy_by_severity"] == [0.625] * 5
     assert "| all | 0.625 | 0.625 | 0.625 | 0.625 | 0.625 | 0.625 | - | " in report.to_markdown()
+    plain = evaluate(scorer_of(4), dataset, card(names)).values  # type: ignore[arg-type]
+    for key in ("accuracy", "accuracy_interval", "ece", "ece_interval"):
+        assert report.values["untouched"][key] == plain[key]
     report.write(tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(report.values))
 

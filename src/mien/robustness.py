@@ -147,7 +147,7 @@ def _protocol(dataset: Dataset, card: ModelCard, shared: Sequence[str], names: S
     return (
         f"{protocol_of(dataset, card, shared)} Corruptions of mien.corruptions, on face crops of {size_px} x {size_px} "
         "pixels; what is drawn depends on an image's position and the corruption's name alone. By: mien evaluate "
-        f"--model {card.name} --dataset {dataset.name} --split {dataset.split} --corruptions{chosen}"
+        f"--model {card.name} --dataset {dataset.name} --root PATH --split {dataset.split} --corruptions{chosen}"
     )
 
 
