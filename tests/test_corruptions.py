@@ -315,7 +315,7 @@ def test_command(tmp_path: Path) -> None:
     values = json.loads(out.read_text())
     assert list(values["corruptions"]) == ["jpeg", "lean"]
     assert values["n"] == 7
-    assert "| accuracy | severity 1 | severity 2 |" in done.stdout
+    assert "| accuracy under | severity 1 | severity 2 |" in done.stdout
     assert done.stderr == ""
     done = run("--corruption", "rain")
     assert (done.returncode, done.stdout) == (2, "")

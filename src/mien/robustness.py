@@ -45,7 +45,7 @@ class RobustnessReport:
             for name, found in values["corruptions"].items()
         ]
         rows.append(["all", *(f"{accuracy:.3f}" for accuracy in mean["accuracy_by_severity"]), *_cells(mean)])
-        header = ["accuracy", *severities, "mean", "mean KL", "mean ECE"]
+        header = ["accuracy under", *severities, "mean", "mean KL", "mean ECE"]
         lines = [
             f"# {values['model']} on {values['dataset']}, {values['split']}, under corruptions",
             "",
