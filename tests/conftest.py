@@ -97,6 +97,30 @@ def write_ckplus_48(root: Path, subjects: int, expressions_a_subject: int = 7) -
                 Image.fromarray(face).save(root / names[label] / f"{subject}_{turn + 1:03d}_{number:08d}.png")
 
 
+CKPLUS_SEQUENCES = {("S005", "001"): 3, ("S010", "002"): 5, ("S010", "006"): 2}
+"""Label numbers by subject and sequence: disgust, happiness, contempt."""
+
+
+@pytest.fixture
+def ckplus(tmp_path: Path) -> Path:
+    """The distributed folders: 640x490 frames of a portrait, five a sequence, and one sequence without a label."""
+    portrait = Image.open(EXAMPLES / "eileen-collins.jpg").convert("L").resize((490, 490))
+    for (subject, sequence), code in {**CKPLUS_SEQUENCES, ("S011", "001"): 0}.items():
+        images = tmp_path / "cohn-kanade-images" / subject / sequence
+        labels = tmp_path / "Emotion" / subject / sequence
+        images.mkdir(parents=True)
+        labels.mkdir(parents=True)
+        for number in range(1, 6):
+            frame = Image.new("L", (640, 490))
+            frame.paste(portrait, (70, 0))
+            frame.putpixel((0, 0), number * 10)
+            frame.save(images / f"{subject}_{sequence}_{number:08d}.png")
+        (images / ".DS_Store").write_text("x")
+        if code:
+            (labels / f"{subject}_{sequence}_00000005_emotion.txt").write_text(f"   {code}.0000000e+00\n")
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds of two people who cross, with sound; needs PyAV."""

@@ -18,6 +18,7 @@ ALLOWED = {
     "haar.py": RUNTIME | {"cv2"},
     "session.py": RUNTIME | {"onnxruntime"},
     "cli/__init__.py": RUNTIME | {"click"},
+    "cli/evaluation.py": RUNTIME | {"click"},
     "cli/laboratory.py": RUNTIME | {"click"},
     "cli/options.py": RUNTIME | {"click"},
     "cli/progress_bar.py": RUNTIME | {"tqdm"},

@@ -56,6 +56,53 @@ def test_augmentation_resizes() -> None:
     assert small.mean().item() == pytest.approx(0.5, abs=0.01)
 
 
+def test_crops_are_cut_out_and_not_made_smaller() -> None:
+    ramp = torch.linspace(0.5, 47.5, 48).div(48).expand(200, 1, 48, 48)
+    cut = augment(ramp, AugmentationOptions(flip=0), 40, torch.Generator().manual_seed(0), crop=True)
+    assert cut.shape == (200, 1, 40, 40)
+    steps = cut[:, 0, 0].diff(dim=1) * 48
+    torch.testing.assert_close(steps, torch.ones_like(steps), rtol=0, atol=1e-3)  # one pixel is one pixel
+    first = cut[:, 0, 0, 0] * 48 - 0.5  # the column at which a crop begins
+    assert first.min() == pytest.approx(0, abs=0.2)
+    assert first.max() == pytest.approx(8, abs=0.2)
+    assert first.mean() == pytest.approx(4, abs=0.5)
+    whole = augment(ramp, AugmentationOptions(flip=0), 48, torch.Generator().manual_seed(0), crop=True)
+    torch.testing.assert_close(whole, ramp, rtol=0, atol=1e-5)
+
+
+def test_gamma_exposure_and_side_light() -> None:
+    flat = torch.full((400, 1, 48, 48), 0.5)
+    powers = changed(AugmentationOptions(flip=0, gamma=1), flat)[:, 0, 0, 0].log2().neg()  # 0.5 ** p
+    assert powers.min() == pytest.approx(0.5, abs=0.02)
+    assert powers.max() == pytest.approx(2, abs=0.05)
+    assert powers.log2().mean() == pytest.approx(0, abs=0.1)
+    dark = changed(AugmentationOptions(flip=0, exposure=9), flat)[:, 0, 0, 0]
+    assert dark.min() == pytest.approx(0.05, abs=0.005)
+    assert dark.max() == pytest.approx(0.5, abs=0.01)
+    torch.testing.assert_close((dark * 255).round() / 255, dark, rtol=0, atol=1e-6)  # 8 bits
+    lit = changed(AugmentationOptions(flip=0, side_light=0.4), flat)
+    spread = lit.amax(dim=(1, 2, 3)) - lit.amin(dim=(1, 2, 3))
+    assert spread.max() == pytest.approx(0.4, abs=0.01)  # from 0.5 * 0.6 to 0.5 * 1.4
+    assert spread.min() < 0.02
+    brighter = lit[:, 0, 24, 47] > lit[:, 0, 24, 0]
+    assert 150 < brighter.sum() < 250  # from either side
+
+
+def test_blur_and_noise() -> None:
+    images = torch.rand(300, 2, 48, 48, generator=torch.Generator().manual_seed(1)) * 0.4 + 0.3
+    blurred = changed(AugmentationOptions(flip=0, blur=0.5), images)
+    same = (blurred - images).abs().amax(dim=(1, 2, 3)) < 1e-4
+    assert 110 < same.sum() < 190
+    ratio = blurred[~same].std(dim=(1, 2, 3)) / images[~same].std(dim=(1, 2, 3))
+    assert ratio.max() < 1.001
+    assert 0.15 < ratio.min() < 0.3  # white noise under a Gaussian of 1.5 pixels: 1 / (2 sqrt(pi) 1.5) = 0.19
+    flat = torch.full((2, 1, 48, 48), 0.7)
+    torch.testing.assert_close(changed(AugmentationOptions(flip=0, blur=1), flat), flat)
+    noise = (changed(AugmentationOptions(flip=0, noise=0.05), images) - images).std(dim=(1, 2, 3))
+    assert 110 < (noise < 1e-4).sum() < 190
+    assert noise.max() == pytest.approx(0.05, abs=0.003)
+
+
 def test_one_of_six_changes() -> None:
     images = torch.rand(600, 1, 48, 48, generator=torch.Generator().manual_seed(1)) * 0.4 + 0.3
     images[:, :, 20:28, 30:38] = 0.75

@@ -5,36 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import EXAMPLES, drawn_face, write_ckplus_48
+from conftest import drawn_face, write_ckplus_48
 from PIL import Image
 
 from mien.datasets import open_dataset
 from mien.errors import DatasetError, MissingSplitError
 from mien.expressions import BASIC_7, CKPLUS_7, FERPLUS_8
 from mien.images import read_image
-
-SEQUENCES = {("S005", "001"): 3, ("S010", "002"): 5, ("S010", "006"): 2}
-"""Label numbers by subject and sequence: disgust, happiness, contempt."""
-
-
-@pytest.fixture
-def ckplus(tmp_path: Path) -> Path:
-    """The distributed folders: 640x490 frames of a portrait, five a sequence, and one sequence without a label."""
-    portrait = Image.open(EXAMPLES / "eileen-collins.jpg").convert("L").resize((490, 490))
-    for (subject, sequence), code in {**SEQUENCES, ("S011", "001"): 0}.items():
-        images = tmp_path / "cohn-kanade-images" / subject / sequence
-        labels = tmp_path / "Emotion" / subject / sequence
-        images.mkdir(parents=True)
-        labels.mkdir(parents=True)
-        for number in range(1, 6):
-            frame = Image.new("L", (640, 490))
-            frame.paste(portrait, (70, 0))
-            frame.putpixel((0, 0), number * 10)
-            frame.save(images / f"{subject}_{sequence}_{number:08d}.png")
-        (images / ".DS_Store").write_text("x")
-        if code:
-            (labels / f"{subject}_{sequence}_00000005_emotion.txt").write_text(f"   {code}.0000000e+00\n")
-    return tmp_path
 
 
 def test_ckplus_as_distributed(ckplus: Path) -> None:

@@ -113,6 +113,42 @@ def test_network_input_is_normalised_planes() -> None:
     assert to_network_input(faces[:0], values).shape == (0, 3, 48, 48)
 
 
+STANDARDIZED = Preprocessing(size_px=48, mean=0, deviation=1, standardize=True)
+
+
+def test_standardized_crops_have_their_own_mean_and_deviation() -> None:
+    faces = np.zeros((4, 48, 48, 1), np.uint8)
+    faces[0, :, :24], faces[0, :, 24:] = 51, 204  # 0.2 and 0.8: mean 0.5, deviation 0.3
+    faces[1, :, :24], faces[1, :, 24:] = 10, 40
+    faces[2] = 77  # flat
+    faces[3, 0, 0] = 1  # a hair from flat
+    inputs = to_network_input(faces, STANDARDIZED)
+    assert inputs.dtype == np.float32
+    assert inputs[0, 0, 0, [0, 47]] == pytest.approx([-0.3 / 0.35, 0.3 / 0.35], abs=1e-6)
+    half = 15 / 255
+    assert inputs[1, 0, 0, [0, 47]] == pytest.approx([-half / (half + 0.05), half / (half + 0.05)], abs=1e-6)
+    assert inputs[2] == pytest.approx(0, abs=1e-5)
+    assert abs(inputs[3]).max() < 0.1
+    assert to_network_input(faces[:0], STANDARDIZED).shape == (0, 1, 48, 48)
+
+
+def test_darkness_hardly_changes_standardized_crops() -> None:
+    bright = np.random.default_rng(0).integers(40, 250, (1, 48, 48, 1)).astype(np.uint8)
+    dark = (bright * 0.3).round().astype(np.uint8)
+    plain = [to_network_input(each, GREY_48) for each in (bright, dark)]
+    own = [to_network_input(each, STANDARDIZED) for each in (bright, dark)]
+    assert abs(plain[0] - plain[1]).mean() > 1
+    assert abs(own[0] - own[1]).mean() < 0.4
+
+
+def test_standardize_takes_the_place_of_mean_and_deviation() -> None:
+    with pytest.raises(ValueError, match=r"mean and deviation must be 0 and 1, not 0\.5 and 0\.25"):
+        Preprocessing(standardize=True)
+    assert Preprocessing.from_dict(STANDARDIZED.to_dict()) == STANDARDIZED
+    older = {name: value for name, value in Preprocessing().to_dict().items() if name != "standardize"}
+    assert Preprocessing.from_dict(older) == Preprocessing()
+
+
 def test_wrong_arrays_are_named() -> None:
     with pytest.raises(ValueError, match=r"expected uint8 \(N, 48, 48, 1\), received float64 \(1, 48, 48, 1\)"):
         to_network_input(np.zeros((1, 48, 48, 1)), GREY_48)  # type: ignore[arg-type]

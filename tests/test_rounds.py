@@ -25,8 +25,9 @@ from mien.training import rounds
 from mien.training.checkpoint import load_checkpoint
 from mien.training.loop import Training
 from mien.training.methods.standard import Standard
-from mien.training.pseudo_labels import label_unlabelled, read_unlabelled
+from mien.training.pseudo_labels import label_unlabelled
 from mien.training.rounds import train_rounds
+from mien.training.unlabelled import read_unlabelled
 
 
 def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_path: Path) -> None:

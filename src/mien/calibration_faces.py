@@ -116,6 +116,7 @@ def learned_split(checkpoint: Checkpoint) -> str:
         parts.append(
             f"with faces of {joint['unlabelled']} {joint['unlabelled_split']} labelled by {joint['labelling']}"
         )
+    parts += [f"with faces of {other} all without labels" for other in experiment["data"].get("unlabelled", ())]
     if weights := experiment["network"].get("weights"):
         parts.append(f"started from {weights}")
     return ", ".join(parts)

@@ -29,6 +29,10 @@ class MissingSplitError(DatasetError):
     """A data set has no such part."""
 
 
+class MissingVotesError(DatasetError):
+    """A copy of FER2013 has no FERPlus votes beside it."""
+
+
 class ExperimentError(MienError):
     """An experiment file does not say what training needs."""
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 import mien.calibration as calibration
 import mien.metrics as metrics
-from mien.datasets import Dataset, as_faces, pixel_key
+from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
-from mien.errors import DatasetError
-from mien.expressions import FERPLUS_8, shared_expressions
+from mien.expressions import FERPLUS_8
+from mien.face_batches import face_batches, join_batches, shared_classes, shared_scores
 from mien.scorer import Scorer
 from mien.weights import ModelCard
 
@@ -118,58 +118,28 @@ def evaluate(
     classes are left out, scores renormalised, and the report says so. Raises DatasetError when they
     share fewer than two.
     """
-    shared = shared_expressions(dataset.expressions, card.expressions)
-    if len(shared) < 2:
-        raise DatasetError(
-            f"{dataset.name} has the classes {', '.join(dataset.expressions)}, "
-            f"{card.name} has {', '.join(card.expressions)}: expected at least two in common"
-        )
-    columns = [card.expressions.index(name) for name in shared]
-    known = {dataset.expressions.index(name): index for index, name in enumerate(shared)}
-    parts, labels, leaked, kept = [], [], [], []
-    chunk = 512
-    for start in range(0, len(dataset), chunk):
-        whole = enumerate(dataset[start : start + chunk], start)
-        numbered = [(index, each) for index, each in whole if each.label in known]
-        samples = [each for _, each in numbered]
-        kept += [index for index, _ in numbered]
-        faces, found = as_faces(samples, card.preprocessing)
-        parts.append(score_faces(faces)[:, columns])
-        labels += [known[label] for label in found.tolist()]
-        leaked += [pixel_key(each.image) in training_keys for each in samples]
-        show_progress(min(start + chunk, len(dataset)), len(dataset))
-    if not labels:
-        raise DatasetError(f"{dataset.name} {dataset.split}: expected images of {', '.join(shared)}, found none")
-    scores = np.concatenate(parts)
-    scores = scores / scores.sum(axis=1, keepdims=True)
-    truth, in_training = np.array(labels, np.int64), np.array(leaked, bool)
-    notes = []
-    if set(shared) != set(dataset.expressions) or set(shared) != set(card.expressions):
-        notes.append(f"Only the classes both have: {', '.join(shared)}; scores renormalised.")
-    if card.calibration:
-        fitted = f"temperature {card.temperature:.3f}, unsure below {card.unsure_below:.3f}"
-        notes.append(f"Calibrated on {card.calibration}: {fitted}.")
-    clean = None
-    if len(training_keys) > 0 and not in_training.all():
-        clean = _measures(scores[~in_training], truth[~in_training], shared)
+    shared = shared_classes(dataset, card)
+    parts, known = [], []
+    for batch in face_batches(dataset, card, training_keys):
+        parts.append(shared_scores(score_faces(batch.faces), card, shared))
+        known.append(batch.without_pixels())
+        show_progress(batch.done, len(dataset))
+    scores, faces = np.concatenate(parts), join_batches(known)
+    truth, clean = faces.labels, None
+    if len(training_keys) > 0 and not faces.in_training.all():
+        clean = classification_measures(scores[~faces.in_training], truth[~faces.in_training], shared)
     return Report(
         {
             "model": card.name,
             "dataset": dataset.name,
             "split": dataset.split,
-            "protocol": " ".join(
-                [
-                    f"{dataset.split_is}, one forward pass, no test-time augmentation; "
-                    f"95 % bootstrap intervals ({RESAMPLES} resamples).",
-                    *notes,
-                ]
-            ),
-            **_measures(scores, truth, shared),
+            "protocol": protocol_of(dataset, card, shared),
+            **classification_measures(scores, truth, shared),
             "reliability": calibration.reliability(scores, truth),
             "risk_coverage": calibration.risk_coverage(scores, truth),
             "unsure": calibration.unsure_measures(scores, truth, card.unsure_below) if card.unsure_below else None,
             "without_training_duplicates": clean,
-            "votes": _vote_measures(dataset, np.array(kept), shared, scores, truth),
+            "votes": vote_measures(dataset, faces.positions, shared, scores, truth),
             "parameters": card.parameters,
             "multiply_adds": card.multiply_adds,
             "model_bytes": card.model_bytes,
@@ -180,7 +150,23 @@ def evaluate(
     )
 
 
-def _measures(scores: NDArray[np.float32], labels: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
+def protocol_of(dataset: Dataset, card: ModelCard, shared: Sequence[str]) -> str:
+    """How a scorer is measured on a data set, in words."""
+    protocol = (
+        f"{dataset.split_is}, one forward pass, no test-time augmentation; "
+        f"95 % bootstrap intervals ({RESAMPLES} resamples)."
+    )
+    if not set(shared) == set(dataset.expressions) == set(card.expressions):
+        protocol += f" Only the classes both have: {', '.join(shared)}; scores renormalised."
+    if card.calibration:
+        fitted = f"temperature {card.temperature:.3f}, unsure below {card.unsure_below:.3f}"
+        protocol += f" Calibrated on {card.calibration}: {fitted}."
+    return protocol
+
+
+def classification_measures(
+    scores: NDArray[np.float32], labels: NDArray[np.int64], names: Sequence[str]
+) -> dict[str, Any]:
     """All measures of probabilities (N, K) against labels (N,), with their intervals."""
     predictions = scores.argmax(axis=1)
     matrix = metrics.confusion_matrix(labels, predictions, len(names))
@@ -225,7 +211,7 @@ def _measures(scores: NDArray[np.float32], labels: NDArray[np.int64], names: Seq
     return over_all
 
 
-def _vote_measures(
+def vote_measures(
     dataset: Dataset,
     kept: NDArray[np.int64],
     names: Sequence[str],

@@ -75,8 +75,7 @@ def export_checkpoint(
     """
     checkpoint = load_checkpoint(file)
     network = deployable_network(checkpoint, method_options)
-    measured = same_form(checkpoint, method_options) and precision in ("fp32", "fp16")
-    card = make_card(checkpoint, network, name, licence, measured)
+    card = make_card(checkpoint, network, name, licence, method_options, precision in ("fp32", "fp16"))
     if margin is not None:
         card = replace(card, preprocessing=replace(card.preprocessing, margin=margin))
     if name is None and precision != "fp32":
@@ -153,19 +152,33 @@ def same_form(checkpoint: Checkpoint, method_options: Mapping[str, Any]) -> bool
 
 
 def make_card(
-    checkpoint: Checkpoint, network: Classifier, name: str | None, licence: str, with_scores: bool = True
+    checkpoint: Checkpoint,
+    network: Classifier,
+    name: str | None,
+    licence: str,
+    method_options: Mapping[str, Any] = MappingProxyType({}),
+    with_scores: bool = True,
 ) -> ModelCard:
-    """What the manifest says of a checkpoint's network; scores are those its epoch was selected by."""
+    """What the manifest says of a checkpoint's network; scores are those of its epoch on the selection split.
+
+    method_options: see `export_checkpoint`.
+    """
     facts = checkpoint.facts
     preprocessing = Preprocessing.from_dict(facts["preprocessing"])
     data, last = facts["experiment"]["data"], facts["history"][-1]
-    scores = {}
-    if with_scores and "selection_accuracy" in last:
-        selection = f"{data['dataset']} {data['selection_split']} accuracy"
-        scores[selection] = round(last["selection_accuracy"], 6)
+    method = method_class(facts["experiment"]["method"]["name"])
+    options = {**facts["experiment"]["method"]["options"], **method_options}
+    expressions, scores = method.deployed_expressions(tuple(facts["expressions"]), options), {}
+    if options.get("deployed") == "votes":
+        measured, column = "ferplus", "selection_votes_accuracy"
+    else:
+        measured, column = data["dataset"], "selection_accuracy"
+        with_scores = with_scores and same_form(checkpoint, method_options)
+    if with_scores and column in last:
+        scores[f"{measured} {data['selection_split']} accuracy"] = round(last[column], 6)
     return ModelCard(
         name=name or facts["experiment"]["name"],
-        expressions=tuple(facts["expressions"]),
+        expressions=expressions,
         preprocessing=preprocessing,
         dataset=learned_split(checkpoint),
         parameters=sum(parameter.numel() for parameter in network.parameters()),

@@ -14,8 +14,8 @@ from mien.face_finder import STRIDES
 from mien.models.face_finder import FaceFinder
 from mien.preprocessing import Preprocessing
 from mien.session import open_session
+from mien.training.averaged import load_average
 from mien.training.checkpoint import Checkpoint, load_checkpoint
-from mien.training.deployment import load_average
 
 STATED_PX = (320, 416)
 """Height and width for which multiply-adds are stated: a photograph of 4 to 3, as large as it is by default."""

@@ -20,20 +20,22 @@ except ImportError as error:
 
 def draw_curves(history: list[dict[str, float]], title: str, file: Path, selected_by: str = "accuracy") -> None:
     """Write the curves of a training's log as a PNG: losses, and what the best epoch was selected by."""
-    epochs = [row["epoch"] for row in history]
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", selected_by), strict=True):
         for part in ("training", "selection"):
-            if (column := f"{part}_{quantity}") in history[0]:
-                axes.plot(epochs, [row[column] for row in history], label=part)
+            measured = [row for row in history if f"{part}_{quantity}" in row]
+            if measured:
+                axes.plot(
+                    [row["epoch"] for row in measured], [row[f"{part}_{quantity}"] for row in measured], label=part
+                )
         axes.set_xlabel("epoch")
         axes.set_ylabel(quantity.replace("_", " "))
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
-    if f"selection_{selected_by}" in history[0]:
-        _mark_best(axes, history, f"selection_{selected_by}")
+    if selected := [row for row in history if f"selection_{selected_by}" in row]:
+        _mark_best(axes, selected, f"selection_{selected_by}")
     figure.savefig(file, dpi=120)
 
 

@@ -18,6 +18,9 @@ from mien.errors import ModelError
 ImageArray = NDArray[np.uint8]
 """RGB (H, W, 3) or grey (H, W, 1), values 0 to 255."""
 
+FLAT_DEVIATION = 0.05
+"""Added to a crop's deviation where crops are standardised, on the scale 0 to 1 (chosen): a crop without contrast stays
+flat instead of becoming noise."""
 LARGEST_WINDOW_PX = 4096
 """Larger squares are read with gaps, so that no box asks for more memory than this."""
 
@@ -36,6 +39,10 @@ class Preprocessing:
     """Subtracted from intensities on the scale 0 to 1."""
     deviation: float = 0.25
     """Divides the intensities after the mean is subtracted."""
+    standardize: bool = False
+    """Whether each crop is first brought to its own mean and deviation, which makes its light nearly irrelevant:
+    (x - its mean) / (its deviation + `FLAT_DEVIATION`) on the scale 0 to 1; `mean` and `deviation` must then be 0 and
+    1."""
 
     def __post_init__(self) -> None:
         if self.size_px < 1:
@@ -46,6 +53,11 @@ class Preprocessing:
             raise ValueError(f"margin must lie in (-0.5, 2], not {self.margin}")
         if self.deviation <= 0:
             raise ValueError(f"deviation must be positive, not {self.deviation}")
+        if self.standardize and (self.mean, self.deviation) != (0.0, 1.0):
+            raise ValueError(
+                f"standardize takes each crop's own mean and deviation: mean and deviation must be 0 and 1, "
+                f"not {self.mean} and {self.deviation}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The values by name, for manifests, checkpoints and reports."""
@@ -53,9 +65,12 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """The inverse of `to_dict`; unknown or missing names raise ModelError."""
+        """The inverse of `to_dict`; unknown or missing names raise ModelError.
+
+        Files written before `standardize` existed lack it, and mean False.
+        """
         expected = {field.name for field in fields(cls)}
-        if set(values) != expected:
+        if set(values) | {"standardize"} != expected:
             raise ModelError(f"pre-processing: expected the values {sorted(expected)}, found {sorted(values)}")
         return cls(**values)
 
@@ -111,10 +126,16 @@ def to_network_input(faces: ImageArray, preprocessing: Preprocessing) -> NDArray
         raise ValueError(
             f"faces: expected uint8 (N, {', '.join(map(str, expected))}), received {faces.dtype} {faces.shape}"
         )
+    planes = np.ascontiguousarray(faces.transpose(0, 3, 1, 2)).astype(np.float32)
+    inputs: NDArray[np.float32]
+    if preprocessing.standardize:
+        planes *= np.float32(1 / 255)
+        means, deviations = (f(planes, axis=(1, 2, 3), keepdims=True) for f in (np.mean, np.std))
+        inputs = (planes - means) / (deviations + np.float32(FLAT_DEVIATION))
+        return inputs
     scale = np.float32(1 / (255 * preprocessing.deviation))
     offset = np.float32(preprocessing.mean / preprocessing.deviation)
-    planes = np.ascontiguousarray(faces.transpose(0, 3, 1, 2)).astype(np.float32)
-    inputs: NDArray[np.float32] = planes * scale - offset
+    inputs = planes * scale - offset
     return inputs
 
 

@@ -1,4 +1,4 @@
-"""Commands that train, measure and export networks."""
+"""Commands that train and export networks."""
 
 import contextlib
 import sys
@@ -9,79 +9,10 @@ from typing import Any
 
 import click
 
-from mien.cli.options import FILE, FRAME_SIDE
-from mien.cli.progress_bar import progress_bar
+from mien.cli.options import FILE
 from mien.errors import ExperimentError, MissingExtraError
-from mien.face_finder import LONGEST_PX
 
 LICENCE = "not stated"
-
-
-@click.command(no_args_is_help=True)
-@click.option("--dataset", required=True, help="A name such as fer2013, ferplus, rafdb, ckplus or folder.")
-@click.option("--root", type=FILE, required=True, help="The file or folder that holds the data set.")
-@click.option("--split", required=True, help="The part to measure on, such as public_test.")
-@click.option("--model", help="A packaged network, or an ONNX file.")
-@click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
-@click.option("--picture", type=FILE, help="Write the confusion matrix as a PNG (needs mien[train]).")
-@click.option("--reliability", type=FILE, help="Write accuracy against confidence as a PNG (needs mien[train]).")
-@click.option(
-    "--risk-coverage", type=FILE, help="Write the error of the most confident faces as a PNG (needs mien[train])."
-)
-@click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open.")
-def evaluate(
-    dataset: str,
-    root: Path,
-    split: str,
-    model: str | None,
-    json_file: Path | None,
-    picture: Path | None,
-    reliability: Path | None,
-    risk_coverage: Path | None,
-    threads: int,
-) -> None:
-    """Measure a network on a labelled data set."""
-    from mien.datasets import open_dataset, training_pixel_keys
-    from mien.evaluation import evaluate as evaluate_scorer
-    from mien.scorer import OnnxScorer
-    from mien.weights import default_model
-
-    for target in (json_file, picture, reliability, risk_coverage):
-        if target:
-            target.parent.mkdir(parents=True, exist_ok=True)
-    scorer = OnnxScorer(model or default_model(), threads)
-    samples = open_dataset(dataset, root, split)
-    training_keys = training_pixel_keys(dataset, root, split, scorer.card.dataset)
-    with progress_bar(len(samples), "evaluate") as (_, advance):
-        report = evaluate_scorer(scorer, samples, scorer.card, training_keys, lambda done, total: advance(done))
-    if json_file:
-        report.write(json_file)
-    if picture:
-        report.draw(picture)
-    if reliability or risk_coverage:
-        from mien.plots import draw_reliability, draw_risk_coverage
-    if reliability:
-        draw_reliability(report.values, reliability)
-    if risk_coverage:
-        draw_risk_coverage(report.values, risk_coverage)
-    print(report.to_markdown())
-
-
-@click.command(no_args_is_help=True)
-@click.argument("first", type=FILE)
-@click.argument("second", type=FILE)
-def compare(first: Path, second: Path) -> None:
-    """Tell how much better the second report is.
-
-    FIRST, SECOND: files of mien evaluate --json, on the same images. Intervals are 95 % by paired bootstrap.
-    """
-    from mien.comparison import compare as compare_reports
-    from mien.comparison import read_report
-
-    found = compare_reports([read_report(first)], [read_report(second)])
-    print("| measure | second minus first | 95 % interval |\n|---|---|---|")
-    for name, (difference, low, high) in found.items():
-        print(f"| {name} | {difference:+.4f} | [{low:+.4f}, {high:+.4f}] |")
 
 
 @click.command(no_args_is_help=True)
@@ -91,7 +22,7 @@ def compare(first: Path, second: Path) -> None:
 @click.option(
     "--unlabelled",
     type=FILE,
-    help="The unlabelled faces of an experiment with joint rounds, if not in the same data set.",
+    help="The unlabelled faces: of data.unlabelled, or of joint rounds if not in the same data set.",
 )
 @click.option("--export", "export_to", type=FILE, help="Also export the result: the ONNX file.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
@@ -119,7 +50,9 @@ def train(
         from mien.training.machine import find_device
         from mien.training.methods import method_class
         from mien.training.rounds import train_rounds
+        from mien.training.unlabelled import read_unlabelled_beside
     from mien.datasets import open_dataset, same_faces
+    from mien.datasets.joined import WithUnlabelled
 
     wanted = read_experiment(experiment)
     if seed is not None:
@@ -127,8 +60,12 @@ def train(
     check_experiment(wanted)
     if export_to and wanted.data.folds:
         raise ExperimentError(f"{experiment}: expected one network for --export, found {wanted.data.folds} folds")
-    if unlabelled and not wanted.joint:
-        raise ExperimentError(f"{experiment}: expected a [joint] table for --unlabelled, found none")
+    if unlabelled and not (wanted.joint or wanted.data.unlabelled):
+        raise ExperimentError(f"{experiment}: expected a [joint] table or data.unlabelled for --unlabelled, found none")
+    if wanted.data.unlabelled and not unlabelled:
+        raise ExperimentError(
+            f"{experiment}: expected --unlabelled, the file or folder where {', '.join(wanted.data.unlabelled)} are"
+        )
     if unlabelled and wanted.data.dataset == "folder" and root.resolve() in unlabelled.resolve().parents:
         raise ExperimentError(f"{unlabelled}: expected a folder outside of {root}, whose subfolders are all classes")
     find_device(device)
@@ -148,6 +85,11 @@ def train(
         training = method.open(data.dataset, root, data.training_split)
         selected = data.selection_split != "none"
         selection = method.open(data.dataset, root, data.selection_split) if selected else None
+        for name in data.unlabelled:
+            assert unlabelled is not None  # see above
+            faces = open_dataset(name, unlabelled, "all")
+            found = read_unlabelled_beside(training, faces, selection, data.preprocessing())
+            training = WithUnlabelled(training, found.faces)
         if wanted.joint:
             if not (unlabelled or same_faces(wanted.joint.unlabelled, data.dataset)):
                 raise ExperimentError(f"{experiment}: expected --unlabelled, where the {wanted.joint.unlabelled} are")
@@ -163,7 +105,8 @@ def train(
         raise click.exceptions.Exit(130) from None
     if selection is not None:
         quantity = method.selected_by
-        best = max(reversed(result.history), key=lambda row: row[f"selection_{quantity}"])
+        measured = [row for row in reversed(result.history) if f"selection_{quantity}" in row]
+        best = max(measured, key=lambda row: row[f"selection_{quantity}"])
         reached = f"{quantity.replace('_', ' ')} {best[f'selection_{quantity}']:.4f}"
         print(f"best epoch {best['epoch']:.0f}: {reached}", file=sys.stderr)
     print(result.best)
@@ -290,50 +233,3 @@ def _train_extra() -> Iterator[None]:
         raise MissingExtraError(
             f"this command needs {error.name}; install it with: pip install 'mien[train]'"
         ) from error
-
-
-@click.command(no_args_is_help=True)
-@click.option(
-    "--root", type=FILE, required=True, help="The folder with faces-dev.parquet, no-people.parquet and lfw.parquet."
-)
-@click.option("--detector", multiple=True, help="face-finder, haar, or the file of a face detector; can be repeated.")
-@click.option(
-    "--longest-px",
-    type=FRAME_SIDE,
-    multiple=True,
-    help=f"Longer side at which face-finders look, {LONGEST_PX} if not given; can be repeated.",
-)
-@click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
-def evaluate_detector(
-    root: Path, detector: tuple[str, ...], longest_px: tuple[int, ...], json_file: Path | None
-) -> None:
-    """Measure face detectors side by side."""
-    from mien.datasets.photographs import read_photographs
-    from mien.detection import DEFAULT_DETECTOR, OTHERS, FaceDetector, FaceFinder, make_detector
-    from mien.detector_evaluation import SMALLEST_SCORE, evaluate_detectors
-
-    detectors: dict[str, tuple[FaceDetector, FaceDetector]] = {}
-    for name in detector or [DEFAULT_DETECTOR]:
-        if name in OTHERS:
-            detectors[name] = (make_detector(name), make_detector(name))
-            continue
-        for side_px in longest_px or [LONGEST_PX]:
-            usual = make_detector(name, side_px)
-            detectors[f"{name}, {side_px} px"] = (usual, FaceFinder(name, side_px, SMALLEST_SCORE))
-    if "haar" in detectors:
-        from mien.haar import use_one_thread
-
-        use_one_thread()
-    people, empty, portraits = (
-        read_photographs(root, split) for split in ("faces-dev", "no-people-held-out", "lfw-held-out")
-    )
-    if json_file:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-    with progress_bar((len(people) + len(empty) + len(portraits)) * len(detectors), "evaluate-detector") as (
-        _,
-        advance,
-    ):
-        report = evaluate_detectors(detectors, people, empty, portraits, advance)
-    if json_file:
-        report.write(json_file)
-    print(report.to_markdown())

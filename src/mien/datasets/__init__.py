@@ -12,8 +12,8 @@ from mien.datasets.folder import read_folder
 from mien.datasets.rafdb import read_rafdb
 from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
 from mien.datasets.splits import make_split, parse_split, training_part
-from mien.datasets.unlabelled import read_faces, read_lfw
-from mien.errors import DatasetError, MissingSplitError
+from mien.datasets.unlabelled import read_faces, read_lfw, read_people
+from mien.errors import DatasetError, MissingSplitError, MissingVotesError
 
 __all__ = [
     "DATASETS",
@@ -34,6 +34,7 @@ DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     **FERPLUS,
     "folder": read_folder,
     "lfw": read_lfw,
+    "people": read_people,
     "rafdb": read_rafdb,
 }
 
@@ -48,6 +49,11 @@ def open_dataset(name: str, root: Path, split: str) -> Dataset:
     made = parse_split(split)
     if made and name in NOT_MEASURED and (made.base == "all" or not (made.training or made.by_class)):
         raise DatasetError(f"{name}: {split} would be measured by other labels than majority ones; take ferplus for it")
+    return _open(name, root, split)
+
+
+def _open(name: str, root: Path, split: str) -> Dataset:
+    made = parse_split(split)
     return make_split(DATASETS[name](root, made.base), made) if made else DATASETS[name](root, split)
 
 
@@ -57,7 +63,7 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "
     learned_from: what a network's card says, such as "fer2013 training, with faces of lfw all labelled by rank-order".
     Where no part of it is this data set, the training split that belongs to the measured split is taken (for a part
     that mien made, its rest). Of a part that is labelled as if the rest were not, the rest may have been learned from
-    too, and counts. Empty where there is no training split.
+    too, and counts. Empty where root does not hold the part, or there is no training split.
     """
     wanted = {
         (other, part)
@@ -73,11 +79,19 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "
     wanted |= {each for each in parts if not each[1].endswith("-rest-rest") and each[1] != split}
     keys: set[str] = set()
     for other, part in wanted:
-        # FERPlus leaves images out; FER2013 has every image that a network for either may have seen.
-        reader = other if parse_split(part) or not same_faces(other, "fer2013") else "fer2013"
         with contextlib.suppress(MissingSplitError):
-            keys |= {pixel_key(sample.image) for sample in open_dataset(reader, root, part)}
+            keys |= {pixel_key(sample.image) for sample in _learned_part(other, root, part)}
     return keys
+
+
+def _learned_part(name: str, root: Path, split: str) -> Dataset:
+    made = parse_split(split)
+    # FERPlus leaves images out; FER2013 has every image that a network for either may have seen.
+    reader = name if made or not same_faces(name, "fer2013") else "fer2013"
+    try:
+        return _open(reader, root, split)
+    except MissingVotesError:  # which part it was cannot be told, so all of it counts
+        return _open("fer2013", root, made.base if made else split)
 
 
 def same_faces(first: str, second: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.datasets.sample import Dataset, Sample
-from mien.errors import DatasetError
+from mien.errors import DatasetError, MissingSplitError
 from mien.expressions import CKPLUS_7, CKPLUS_ORDER, FERPLUS_8, canonical_expression
 from mien.images import read_image
 from mien.preprocessing import ImageArray, Preprocessing, crop_face
@@ -93,7 +93,8 @@ def read_ckplus_neutral(root: Path, split: str) -> CkPlus:
 
 def _read(name: str, root: Path, split: str, with_neutral: bool) -> CkPlus:
     if split != "all":
-        raise DatasetError(f"unknown split {split!r} of {name}; known: all, fold-I-of-N, random-80-20-shared-subjects")
+        known = "all, fold-I-of-N, random-80-20-shared-subjects"
+        raise MissingSplitError(f"unknown split {split!r} of {name}; known: {known}")
     expressions = FERPLUS_8 if with_neutral else CKPLUS_7
     if (root / IMAGES).is_dir() or (root / LABELS).is_dir():
         return CkPlus(name, split, expressions, _distributed_frames(root, expressions, with_neutral))

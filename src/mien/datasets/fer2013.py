@@ -18,7 +18,7 @@ from PIL import Image
 from mien.datasets.parquet_file import read_parquet
 from mien.datasets.sample import Dataset, Sample
 from mien.datasets.splits import MADE_SPLITS
-from mien.errors import DatasetError, MissingSplitError
+from mien.errors import DatasetError, MissingSplitError, MissingVotesError
 from mien.expressions import BASIC_7, FERPLUS_VOTES
 from mien.preprocessing import ImageArray
 
@@ -86,7 +86,7 @@ def read_fer2013(root: Path, split: str) -> Fer2013:
 def read_table(root: Path, split: str, with_votes: bool = False) -> FerTable:
     """Read the rows of a split from any of the forms; with_votes also demands the FERPlus votes."""
     if split != "all" and split not in USAGES:
-        raise DatasetError(f"unknown split {split!r}; known: {', '.join([*USAGES, 'all'])}, {MADE_SPLITS}")
+        raise MissingSplitError(f"unknown split {split!r}; known: {', '.join([*USAGES, 'all'])}, {MADE_SPLITS}")
     usages = set(USAGES.values()) if split == "all" else {USAGES[split]}
     file = _find_file(root)
     if file.suffix == ".parquet":
@@ -193,7 +193,7 @@ def _parse_pixels(text: str, file: Path, row: int) -> NDArray[np.uint8]:
 def _read_votes(file: Path) -> NDArray[np.int8]:
     """Votes (N, 10) of fer2013new.csv, one line for each row of fer2013.csv."""
     if not file.is_file():
-        raise DatasetError(f"{file}: expected the FERPlus votes beside the FER2013 csv, found nothing")
+        raise MissingVotesError(f"{file}: expected the FERPlus votes beside the FER2013 csv, found nothing")
     with _open_csv(file, set(FERPLUS_VOTES)) as (names, lines):
         columns = [names.index(name) for name in FERPLUS_VOTES]
         votes = []

@@ -102,6 +102,12 @@ def targets_by_rule(votes: NDArray[np.int8], rule: Callable[[Counts], Counts]) -
     return vote_shares(kept * is_face[:, None])
 
 
+def majority_labels(votes: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Labels (N,), indices into FERPLUS_8, of votes (N, 10) by majority; -1 where there is none."""
+    shares = targets_by_rule(votes, majority)
+    return np.where(shares.any(axis=1), shares.argmax(axis=1), -1)
+
+
 def read_ferplus(
     root: Path,
     split: str,

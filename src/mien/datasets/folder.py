@@ -56,7 +56,7 @@ def read_folder(root: Path, split: str) -> Folder:
         for file in _pictures(folder)
     ]
     if not files:
-        raise DatasetError(
+        raise MissingSplitError(
             f"{base}: expected folders of pictures ({', '.join(SUFFIXES)}), one for each class, found none"
         )
     if len(expressions) < 2:

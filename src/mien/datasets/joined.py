@@ -1,9 +1,10 @@
-"""A labelled data set with other faces that were given labels."""
+"""A labelled data set with other faces, that were given labels or have none."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.sample import Dataset, Sample
+from mien.datasets.unlabelled import NO_LABEL
 from mien.preprocessing import ImageArray
 
 
@@ -65,3 +66,29 @@ class Joined(Dataset):
     def given(self) -> NDArray[np.bool_]:
         """False for labelled faces, True for the others (N,)."""
         return np.arange(len(self)) >= self._repeats * len(self._labelled)
+
+
+class WithUnlabelled(Dataset):
+    """All samples of a labelled data set, then other faces without labels and votes."""
+
+    split_is = "Joined by mien"
+
+    def __init__(self, labelled: Dataset, faces: ImageArray) -> None:
+        """faces: uint8 (M, H, W, C)."""
+        self.name, self.split, self.expressions = labelled.name, labelled.split, labelled.expressions
+        self._labelled, self._faces = labelled, faces
+
+    def __len__(self) -> int:
+        return len(self._labelled) + len(self._faces)
+
+    def sample(self, index: int) -> Sample:
+        """The sample at a position from 0 to len - 1."""
+        place = index - len(self._labelled)
+        if place < 0:
+            return self._labelled.sample(index)
+        return Sample(self._faces[place], NO_LABEL, f"other face {place}")
+
+    def votes(self) -> NDArray[np.int8] | None:
+        """The votes (N, 10) on the labelled faces; 0 for the others."""
+        votes = self._labelled.votes()
+        return None if votes is None else np.concatenate((votes, np.zeros((len(self._faces), votes.shape[1]), np.int8)))

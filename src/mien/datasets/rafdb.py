@@ -44,7 +44,7 @@ def read_rafdb(root: Path, split: str) -> RafDb:
     first path that is missing, or the first line that is damaged.
     """
     if split not in PREFIXES:
-        raise DatasetError(f"unknown split {split!r} of rafdb; known: {', '.join(PREFIXES)}, {MADE_SPLITS}")
+        raise MissingSplitError(f"unknown split {split!r} of rafdb; known: {', '.join(PREFIXES)}, {MADE_SPLITS}")
     listing = root / LIST_FILE
     if not listing.is_file():
         raise DatasetError(f"{listing}: expected RAF-DB's list of labels, found nothing")

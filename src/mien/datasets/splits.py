@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.sample import Dataset, Sample, pixel_key
-from mien.errors import DatasetError
+from mien.errors import DatasetError, MissingSplitError
 
 MADE_SPLITS = (
     "fold-I-of-N, random-80-20, random-80-20-seed-K, tenth-of-training (each also with -training), "
@@ -132,7 +132,8 @@ def make_split(whole: Dataset, split: MadeSplit) -> Subset:
     if split.fold:
         index, count = split.fold
         if count > len(groups):
-            raise DatasetError(f"{whole.name}: expected at most {len(groups)} folds (groups of images), not {count}")
+            expected = f"expected at most {len(groups)} folds (groups of images)"
+            raise MissingSplitError(f"{whole.name}: {expected}, not {count}")
         held_out = set(groups[index - 1 :: count])
     elif split.by_class:
         class_of = {key: sample.label for key, sample in zip(reversed(keys), reversed(whole), strict=True)}

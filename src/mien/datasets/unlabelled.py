@@ -1,7 +1,8 @@
-"""Faces without labels: a folder of face crops, and Labeled Faces in the Wild.
+"""Faces without labels: a folder of face crops, Labeled Faces in the Wild, and people in photographs.
 
 LFW: Huang et al., "Labeled Faces in the Wild", 2007: news photographs, several of a person, 250x250 pixels
-(deep-funneled), here as a parquet file with the face boxes that a detector found.
+(deep-funneled), here as a parquet file with the face boxes that a detector found. People: photographs of groups, sports
+and streets, as a parquet file with boxes that two detectors or a detector and a person agree on.
 """
 
 from pathlib import Path
@@ -13,8 +14,12 @@ from mien.images import SUFFIXES, read_image
 from mien.preprocessing import Preprocessing, crop_face
 
 NO_LABEL = -1
-LFW_CROP = Preprocessing(size_px=96, channels=1)
-"""LFW's faces as they are read: grey, no margin around the box, about as large as they are."""
+CROP = Preprocessing(size_px=96, channels=1)
+"""Faces of photographs as they are read: grey, no margin around the box, about as large as LFW's are."""
+SMALLEST_PX = 40
+"""Side (the root of the area) from which faces of photographs are read; smaller ones show little (chosen)."""
+UNLICENSED = ("facecount",)
+"""Sources of photographs whose faces are left out, since nobody states a licence for them."""
 
 
 class Faces(Dataset):
@@ -55,7 +60,26 @@ class Lfw(Dataset):
         image, box = read_image(self._encoded[index], name=self._files[index]), self._boxes[index]
         if not box:
             raise ImageError(f"{self._files[index]}: expected a face box x0, y0, x1, y1, found none")
-        return Sample(crop_face(image, (box[0], box[1], box[2], box[3]), LFW_CROP), NO_LABEL, self._files[index])
+        return Sample(crop_face(image, (box[0], box[1], box[2], box[3]), CROP), NO_LABEL, self._files[index])
+
+
+class People(Dataset):
+    """The faces of photographs, several of each."""
+
+    name, split, expressions = "people", "all", ()
+    split_is = "All faces of 40 pixels and more"
+
+    def __init__(self, faces: list[tuple[str, bytes, list[float]]]) -> None:
+        """faces: name and encoded bytes of the photograph, and the box x0, y0, x1, y1 in pixels."""
+        self._faces = faces
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def sample(self, index: int) -> Sample:
+        """The sample at a position from 0 to len - 1, cropped as LFW's; ImageError for a damaged picture."""
+        file, encoded, (x0, y0, x1, y1) = self._faces[index]
+        return Sample(crop_face(read_image(encoded, name=file), (x0, y0, x1, y1), CROP), NO_LABEL, file)
 
 
 def read_faces(root: Path, split: str) -> Faces:
@@ -70,11 +94,35 @@ def read_faces(root: Path, split: str) -> Faces:
 
 
 def read_lfw(root: Path, split: str) -> Lfw:
-    """Open `lfw.parquet`; the only split is `all`. The main face is the largest box around the picture's centre."""
+    """Open `lfw.parquet`, or a folder with it; the only split is `all`.
+
+    The main face is the largest box around the picture's centre.
+    """
     _only_all("lfw", split)
-    table = read_parquet(root, ["file", "image", "boxes_xyxy"], "lfw.parquet")
+    table = read_parquet(_in_folder(root, "lfw.parquet"), ["file", "image", "boxes_xyxy"], "lfw.parquet")
     files, boxes = table["file"].to_pylist(), table["boxes_xyxy"].to_pylist()
     return Lfw(files, table["image"].to_pylist(), [_main_box(found) for found in boxes])
+
+
+def read_people(root: Path, split: str) -> People:
+    """Open `people.parquet`, or a folder with it; the only split is `all`: sure faces of 40 pixels and more."""
+    _only_all("people", split)
+    columns = ["file", "source", "image", "boxes_xyxy"]
+    table = read_parquet(_in_folder(root, "people.parquet"), columns, "people.parquet")
+    rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
+    return People(
+        [
+            (file, encoded, box)
+            for file, source, encoded, boxes in rows
+            if source not in UNLICENSED
+            for box in boxes
+            if len(box) == 4 and (box[2] - box[0]) * (box[3] - box[1]) >= SMALLEST_PX**2
+        ]
+    )
+
+
+def _in_folder(root: Path, name: str) -> Path:
+    return root / name if root.is_dir() else root
 
 
 def _main_box(boxes: list[list[float]]) -> list[float]:

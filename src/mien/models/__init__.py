@@ -1,8 +1,8 @@
 """The networks, by name."""
 
 import inspect
-from collections.abc import Mapping
-from typing import Any, get_args, get_type_hints
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mien.errors import ExperimentError
 from mien.models.ac_net import AcNet
 from mien.models.classifier import Classifier
+from mien.models.dense_face import DenseFace
 from mien.models.fer_mobilenet_v3 import FerMobileNetV3
 from mien.models.rlr_cnet import RlrCnet, RlrCnetDual
 from mien.models.shufflenet_v2 import ShuffleNetV2
@@ -18,6 +19,7 @@ __all__ = ["NETWORKS", "Classifier", "build_network", "count_multiply_adds"]
 
 NETWORKS: dict[str, type[Classifier]] = {
     "ac-net": AcNet,
+    "dense-face": DenseFace,
     "fer-mobilenet-v3": FerMobileNetV3,
     "rlr-cnet": RlrCnet,
     "rlr-cnet-dual": RlrCnetDual,
@@ -41,11 +43,12 @@ def build_network(name: str, classes: int, in_channels: int, options: Mapping[st
         )
     hints = get_type_hints(network.__init__)
     for option, value in options.items():
-        choices = get_args(hints[option])
+        choices = get_args(hints[option]) if get_origin(hints[option]) is Literal else ()
         if choices and value not in choices:
             raise ExperimentError(f"network {name}: {option} must be one of {', '.join(choices)}, not {value!r}")
+    make: Callable[..., Classifier] = network
     try:
-        return network(classes=classes, in_channels=in_channels, **options)
+        return make(classes=classes, in_channels=in_channels, **options)
     except (TypeError, ValueError) as error:
         raise ExperimentError(f"network {name}: {error}") from error
 

@@ -15,7 +15,13 @@ class Classifier(nn.Module, ABC):
     feature_count: int
     """D, the width of the features that `classify` takes."""
     classifier: nn.Linear
-    """The layer in which `classify` ends."""
+    """What `classify` ends with."""
+    vote_head: nn.Linear | None
+    """A second layer on the features, learned beside the first one: logits (B, 8) of FERPlus' classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vote_head = None
 
     @abstractmethod
     def forward_features(self, x: Tensor) -> Tensor:
@@ -33,6 +39,10 @@ class Classifier(nn.Module, ABC):
         with torch.no_grad():
             for parameter in self.classifier.parameters():
                 parameter.div_(temperature)
+
+    def folded(self) -> "Classifier":
+        """A network that answers the same in evaluation mode, without what training alone needs; by default itself."""
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(self.forward_features(x))

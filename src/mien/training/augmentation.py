@@ -9,17 +9,23 @@ from torch.nn import functional
 from mien.training.masking import erase, mask, uniform
 from mien.training.options import AugmentationOptions
 
+LARGEST_BLUR_PX = 1.5
+"""Largest deviation of a blur, in pixels of the network's input (chosen)."""
 
-def augment(images: Tensor, options: AugmentationOptions, size_px: int, generator: torch.Generator) -> Tensor:
+
+def augment(
+    images: Tensor, options: AugmentationOptions, size_px: int, generator: torch.Generator, crop: bool = False
+) -> Tensor:
     """Random versions of a batch.
 
-    images: float (B, C, S, S) on the scale 0 to 1. generator: on the device of images.
+    images: float (B, C, S, S) on the scale 0 to 1. generator: on the device of images. crop: whether a size_px
+    smaller than S cuts a square out at a random place, instead of making the face smaller.
     Returns float (B, C, size_px, size_px) on the scale 0 to 1; each image has its own draw. What comes
     from outside of an image repeats its edge.
     """
     if options.one_of_six:
         images = _one_of_six(images, options.one_of_six, generator)
-    images = _move(images, options, size_px, generator)
+    images = _move(images, options, size_px, generator, crop)
     images = _relight(images, options, generator)
     if options.erasing:
         images = erase(images, options, generator)
@@ -46,7 +52,7 @@ def _one_of_six(images: Tensor, probability: float, generator: torch.Generator) 
     return changed.clamp_(0, 1)
 
 
-def _move(images: Tensor, options: AugmentationOptions, size_px: int, generator: torch.Generator) -> Tensor:
+def _move(images: Tensor, options: AugmentationOptions, size_px: int, generator: torch.Generator, crop: bool) -> Tensor:
     count = len(images)
     angle = math.radians(options.rotation_degrees)
     angle_drawn = uniform((count,), -angle, angle, images, generator)
@@ -56,6 +62,11 @@ def _move(images: Tensor, options: AugmentationOptions, size_px: int, generator:
     shift_x = uniform((count,), -shift, shift, images, generator)
     shift_y = uniform((count,), -shift, shift, images, generator)
     flipped = uniform((count,), 0, 1, images, generator) < options.flip
+    if crop and size_px < images.shape[-1]:
+        share = size_px / images.shape[-1]
+        scale = scale / share
+        shift_x = shift_x + uniform((count,), share - 1, 1 - share, images, generator)
+        shift_y = shift_y + uniform((count,), share - 1, 1 - share, images, generator)
     return _resample(images, flipped, angle_drawn, scale, shift_x, shift_y, size_px)
 
 
@@ -78,8 +89,47 @@ def _relight(images: Tensor, options: AugmentationOptions, generator: torch.Gene
     contrast = uniform((count,), 1 - options.contrast, 1 + options.contrast, images, generator)
     shift = uniform((count,), -options.brightness, options.brightness, images, generator)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    changed = (images - mean) * _each(contrast) + mean + _each(shift)
-    return changed.clamp_(0, 1)
+    images = ((images - mean) * _each(contrast) + mean + _each(shift)).clamp_(0, 1)
+    if options.blur:
+        images = _blur(images, options.blur, generator)
+    if options.gamma:
+        limit = math.log1p(options.gamma)
+        images = images.pow(_each(uniform((count,), -limit, limit, images, generator).exp()))
+    if options.side_light:
+        images = images * _ramps(images, options.side_light, generator)
+    if options.exposure:
+        factor = uniform((count,), -math.log1p(options.exposure), 0, images, generator).exp()
+        images = (images * _each(factor) * 255).round_() / 255
+    if options.noise:
+        deviation = uniform((count,), -options.noise, options.noise, images, generator).clamp_(min=0)
+        noise = torch.randn(images.shape, generator=generator, device=images.device, dtype=images.dtype)
+        images = images + noise * _each(deviation)
+    return images.clamp_(0, 1)
+
+
+def _ramps(images: Tensor, strongest: float, generator: torch.Generator) -> Tensor:
+    """What side light multiplies each image by, (B, 1, S, S)."""
+    count, size_px = len(images), images.shape[-1]
+    direction = uniform((count,), 0, 2 * math.pi, images, generator)
+    strength = uniform((count,), 0, strongest, images, generator)
+    place = torch.linspace(-1, 1, size_px, device=images.device, dtype=images.dtype)
+    across = place.view(1, 1, 1, -1) * _each(direction.cos()) + place.view(1, 1, -1, 1) * _each(direction.sin())
+    return 1 + across.clamp_(-1, 1) * _each(strength)
+
+
+def _blur(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Gaussian blurs, for each image its own or none, in seven taps a direction."""
+    count, channels = images.shape[:2]
+    chosen = uniform((count,), 0, 1, images, generator) < probability
+    deviation = uniform((count,), 0.3, LARGEST_BLUR_PX, images, generator)
+    taps = torch.arange(-3, 4, device=images.device, dtype=images.dtype)
+    kernels = (-taps.square() / (2 * deviation[:, None].square())).exp()
+    kernels = kernels / kernels.sum(dim=1, keepdim=True)
+    kernels = torch.where(chosen[:, None], kernels, (taps == 0).to(images.dtype)).repeat_interleave(channels, dim=0)
+    planes = functional.pad(images.reshape(1, count * channels, *images.shape[2:]), (3, 3, 3, 3), "replicate")
+    planes = functional.conv2d(planes, kernels.view(-1, 1, 1, 7), groups=count * channels)
+    planes = functional.conv2d(planes, kernels.view(-1, 1, 7, 1), groups=count * channels)
+    return planes.view_as(images)
 
 
 def _each(values: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
 from mien.errors import ExperimentError
-from mien.preprocessing import ImageArray
+from mien.preprocessing import FLAT_DEVIATION, ImageArray, Preprocessing
 from mien.training.augmentation import augment
 from mien.training.config import Experiment
 from mien.training.masking import mask
@@ -58,13 +58,16 @@ class BatchSource:
         dataset: Dataset | None = None,
     ) -> None:
         self.experiment = experiment
+        self.preprocessing = experiment.data.preprocessing()
         self.batch_size = experiment.schedule.batch_size
         copies = experiment.augmentation.masked_copies
         originals = torch.from_numpy(faces.transpose(0, 3, 1, 2).copy()).to(device)
         masked = [_masked_copy(originals, experiment, number) for number in range(copies)]
-        self._faces = torch.cat((originals, *masked)) if copies else originals
+        self.faces = torch.cat((originals, *masked)) if copies else originals
+        """uint8 (N, C, S, S)."""
         self.labels = torch.from_numpy(labels).to(device).repeat(1 + copies)
-        self.classes = len(dataset.expressions) if dataset else int(labels.max()) + 1
+        self.expressions = dataset.expressions if dataset else ()
+        self.classes = len(self.expressions) or int(labels.max()) + 1
         self.votes: Tensor | None = None
         self.targets: Tensor | None = None
         self.weights: Tensor | None = None
@@ -115,29 +118,46 @@ class BatchSource:
         """The faces with the chosen indices int64 (B,), augmented."""
         chosen = chosen.to(self._device)
         experiment = self.experiment
-        faces = self._faces[chosen].float().mul_(1 / 255)
+        faces = self.faces[chosen].float().mul_(1 / 255)
         images = augment(
             faces,
             experiment.augmentation,
             input_size_px(experiment, epoch),
             generator(experiment.seed, "augmentation", epoch, step, self._device),
+            crop=experiment.schedule.progressive_crops,
         )
-        known = (self.votes, self.targets, self.weights, self.given)
-        votes, targets, weights, given = (None if each is None else each[chosen] for each in known)
         weak = None
         if self._weak:
             draw = generator(experiment.seed, "weak augmentation", epoch, step, self._device)
-            weak = self._normalised(augment(faces, WEAK, experiment.data.size_px, draw))
-        return Batch(self._normalised(images), self.labels[chosen], votes, targets, weights, given, weak)
+            weak = self.normalised(augment(faces, WEAK, experiment.data.size_px, draw))
+        return self.batch_of(self.normalised(images), chosen, weak)
+
+    def batch_of(self, images: Tensor, chosen: Tensor, weak: Tensor | None = None) -> Batch:
+        """A batch of network inputs (B, C, S, S) with what is known of the faces with the chosen indices (B,)."""
+        known = (self.votes, self.targets, self.weights, self.given)
+        votes, targets, weights, given = (None if each is None else each[chosen] for each in known)
+        return Batch(images, self.labels[chosen], votes, targets, weights, given, weak)
 
     def plain(self, chosen: Tensor) -> Tensor:
         """The faces with the chosen indices int64 (B,) as they are, normalised, of the network's input size."""
-        return self._normalised(self._faces[chosen.to(self._device)].float().mul_(1 / 255))
+        return self.normalised(self.faces[chosen.to(self._device)].float().mul_(1 / 255))
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        """Images on the scale 0 to 1 as networks see them, channels last; in place."""
-        data = self.experiment.data
-        return images.sub_(data.mean).mul_(1 / data.deviation).contiguous(memory_format=torch.channels_last)
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images on the scale 0 to 1 as the network sees them, channels last; in place."""
+        return normalised(images, self.preprocessing)
+
+
+def normalised(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Images (B, C, S, S) on the scale 0 to 1 as a network sees them, channels last; in place.
+
+    The arithmetic of `preprocessing.to_network_input`, on tensors.
+    """
+    if preprocessing.standardize:
+        deviation, mean = torch.std_mean(images, dim=(1, 2, 3), correction=0, keepdim=True)
+        images = images.sub_(mean).div_(deviation.add_(FLAT_DEVIATION))
+    else:
+        images = images.sub_(preprocessing.mean).mul_(1 / preprocessing.deviation)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _masked_copy(faces: Tensor, experiment: Experiment, number: int) -> Tensor:

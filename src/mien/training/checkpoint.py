@@ -11,8 +11,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mien.errors import CheckpointError
-from mien.training.config import Experiment, experiment_from_dict, experiment_to_dict
-from mien.training.methods import method_class
 
 FORMAT = "mien checkpoint 1"
 
@@ -57,24 +55,3 @@ def load_checkpoint(file: Path) -> Checkpoint:
             return Checkpoint(tensors, json.loads(header["facts"]))
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{file}: expected a checkpoint of mien: {error}") from error
-
-
-def require_same_experiment(facts: dict[str, Any], experiment: Experiment, source: str) -> None:
-    """CheckpointError unless a checkpoint belongs to this experiment, naming what differs."""
-    if facts["network"] != experiment.network.name:
-        raise CheckpointError(
-            f"{source}: expected a checkpoint of {experiment.network.name}, found one of {facts['network']}"
-        )
-    wanted, saved = (with_defaults(each) for each in (experiment, experiment_from_dict(facts["experiment"], source)))
-    if different := sorted(key for key in wanted if saved[key] != wanted[key]):
-        raise CheckpointError(
-            f"{source}: expected a checkpoint of this experiment, but it was trained with another "
-            + ", ".join(f"{key} ({saved[key]} instead of {wanted[key]})" for key in different)
-        )
-
-
-def with_defaults(experiment: Experiment) -> dict[str, Any]:
-    """An experiment as a dictionary with all options of its method, also those that its file leaves out."""
-    method = experiment.method
-    options = method_class(method.name).read_options(method.options)
-    return {**experiment_to_dict(experiment), "method": (method.name, options)}

@@ -73,6 +73,8 @@ class Experiment:
                 f"method.options.targets: expected 'distribution' or none, since joint.soft labels are distributions, "
                 f"found {self.method.options['targets']!r}"
             )
+        if self.data.unlabelled and self.method.name != "distillation":
+            raise ValueError("data.unlabelled does nothing without method 'distillation'")
         if self.schedule.shape == "plateau" and (self.data.folds or self.data.selection_split == "none"):
             raise ValueError("schedule.shape 'plateau' needs a selection_split")
         return self

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from torch import nn
-
-from mien.errors import CheckpointError
-from mien.models import Classifier, build_network
+from mien.models import Classifier
+from mien.training.averaged import averaged_network
 from mien.training.checkpoint import Checkpoint
 from mien.training.methods import method_class
 
@@ -17,29 +15,8 @@ def deployable_network(checkpoint: Checkpoint, method_options: Mapping[str, Any]
 
     method_options: take the place of those it was trained with, such as `deployed`.
     """
-    facts = checkpoint.facts
-    network = build_network(
-        facts["network"],
-        len(facts["expressions"]),
-        facts["preprocessing"]["channels"],
-        facts["network_options"],
-    )
-    load_average(network, checkpoint)
-    method = facts["experiment"]["method"]
+    method = checkpoint.facts["experiment"]["method"]
+    network = averaged_network(checkpoint)
     deployable = method_class(method["name"]).deployable(network, {**method["options"], **method_options})
     assert isinstance(deployable, Classifier)
     return deployable.eval()
-
-
-def load_average(network: nn.Module, checkpoint: Checkpoint) -> None:
-    """Give a network the averaged weights of a checkpoint; CheckpointError where they do not fit."""
-    name = checkpoint.facts["network"]
-    try:
-        found = network.load_state_dict(checkpoint.part("average"), strict=False)
-    except RuntimeError as error:  # shapes differ
-        raise CheckpointError(f"weights do not fit {name}: {str(error).splitlines()[-1]}") from error
-    missing = [each for each in found.missing_keys if not each.endswith("num_batches_tracked")]
-    if missing or found.unexpected_keys:
-        raise CheckpointError(
-            f"weights do not fit {name}: {len(missing)} missing, {len(found.unexpected_keys)} unknown"
-        )

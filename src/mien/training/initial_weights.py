@@ -47,6 +47,9 @@ def load_initial_weights(
             for own, other in rows:
                 head[own] = found[name][other]
             found[name] = head
+    for name in [each for each in wanted.keys() ^ found.keys() if each.startswith("vote_head.")]:
+        found.pop(name, None)  # learned in one of the two alone
+        wanted.pop(name, None)
     different = sorted(
         name
         for name in wanted.keys() | found.keys()

@@ -16,9 +16,8 @@ from torch import nn
 import mien
 from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.plots import draw_curves
-from mien.preprocessing import Preprocessing
 from mien.training.batches import input_size_px
-from mien.training.checkpoint import Checkpoint, load_checkpoint, require_same_experiment, save_checkpoint
+from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
 from mien.training.estimate import estimate_seconds
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
@@ -35,6 +34,7 @@ from mien.training.optimization import (
 from mien.training.plain_statistics import renew_statistics, with_statistics_of_the_batch
 from mien.training.progress import Progress, write_log
 from mien.training.randomness import derive_seed
+from mien.training.resumption import require_same_experiment
 from mien.training.teachers import OwnAnswers
 
 LAST, BEST = "last.safetensors", "best.safetensors"
@@ -77,7 +77,7 @@ class Training:
         self.experiment, self.device, self.relabel = experiment, device, relabel
         self.expressions, self.training_images = training.expressions, len(training)
         data = experiment.data
-        self.preprocessing = Preprocessing(data.size_px, data.channels, data.margin, data.mean, data.deviation)
+        self.preprocessing = data.preprocessing()
         torch.manual_seed(derive_seed(experiment.seed, "weights"))
         method = method_class(experiment.method.name)
         self.network = method.make_network(experiment, len(self.expressions)).to(device)
@@ -95,7 +95,9 @@ class Training:
             self._averaged = copy.deepcopy(self.network).eval()
             if experiment.statistics == "anew":
                 with_statistics_of_the_batch(self._averaged)
-        self.selection = None if selection is None else method.prepare(selection, self.preprocessing)
+        self.selection = None
+        if selection is not None:
+            self.selection = method.prepare(selection, self.preprocessing, experiment.method.options)
         self.epoch = 0
         self.seconds = 0.0
         self.history: list[dict[str, float]] = []
@@ -113,10 +115,12 @@ class Training:
                 sums[name] = sums.get(name, 0) + value.detach()
             seen += len(batch.images)
             progress.step(self.epoch, step, len(batch.images), sums["loss"])
-        last = self.epoch + 1 == self.experiment.schedule.epochs
-        if self.experiment.statistics == "anew" and (last or self.selection is not None):
+        schedule = self.experiment.schedule
+        last = self.epoch + 1 == schedule.epochs
+        due = self.selection is not None and (last or (self.epoch + 1) % schedule.selection_every == 0)
+        if self.experiment.statistics == "anew" and (last or due):
             self.renew_statistics()
-        selected = self.measure_selection()
+        selected = self.measure_selection() if due else {}
         elapsed = time.perf_counter() - started
         self.seconds += elapsed
         self.epoch += 1
@@ -133,8 +137,7 @@ class Training:
 
     def renew_statistics(self) -> None:
         """Compute the batch norm statistics of the averaged network anew."""
-        network = copy.deepcopy(self.network)
-        self.average.copy_to(network)
+        network = self.averaged()
         renew_statistics(network, self.source)
         self.average.load(network.state_dict())
 
@@ -142,7 +145,8 @@ class Training:
         """What the averaged network does on the selection split; empty without one."""
         if self.selection is None:
             return {}
-        measured = self.method.measure(self.deployable(), self.preprocessing, self.selection)
+        network = self.method.selectable(self.averaged(), self.experiment.method.options).eval()
+        measured = self.method.measure(network, self.preprocessing, self.selection)
         return {f"selection_{name}": value for name, value in measured.items()}
 
     def take_step(self, batch: AnyBatch, step: int, steps_per_epoch: int) -> dict[str, torch.Tensor]:
@@ -173,11 +177,15 @@ class Training:
             return torch.autocast("cuda", torch.bfloat16)
         return nullcontext()
 
-    def deployable(self) -> Any:
-        """The averaged network as it would ship, in evaluation mode."""
+    def averaged(self) -> Any:
+        """A copy of the network with the averaged weights."""
         network = copy.deepcopy(self.network)
         self.average.copy_to(network)
-        return self.method.deployable(network, self.experiment.method.options).eval()
+        return network
+
+    def deployable(self) -> Any:
+        """The averaged network as it would ship, in evaluation mode."""
+        return self.method.deployable(self.averaged(), self.experiment.method.options).eval()
 
     def checkpoint(self) -> Checkpoint:
         """Everything that the rest of the training depends on."""
@@ -294,5 +302,10 @@ def check_experiment(experiment: Experiment) -> None:
 
 
 def is_best(history: list[dict[str, float]], column: str) -> bool:
-    """Whether no epoch was better than the last one, which without a selection split is always the best."""
+    """Whether no epoch was better than the last one, which without a selection split is always the best.
+
+    Not for an epoch that was not measured, where others were.
+    """
+    if column not in history[-1]:
+        return not any(column in row for row in history)
     return all(row[column] <= history[-1][column] for row in history if column in row)

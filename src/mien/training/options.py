@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 from mien.clustering import NEIGHBOURS, THRESHOLD
 from mien.datasets.splits import parse_split
 from mien.guidance import Guidance
+from mien.preprocessing import Preprocessing
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 Positive = Annotated[float, Field(gt=0)]
@@ -38,6 +39,8 @@ class DataOptions:
     """The split that is learned from."""
     selection_split: str = "public_test"
     """The split on which the best epoch is chosen, never one that is reported as a test; `none` for the last epoch."""
+    unlabelled: tuple[str, ...] = ()
+    """Data sets whose faces are learned from without labels, as in distillation, beside the training split's."""
     folds: Annotated[int, Field(ge=0)] = 0
     """Cross-validation in so many folds instead of the two splits: a training for each, its last epoch measured."""
     size_px: Count = 48
@@ -50,6 +53,9 @@ class DataOptions:
     """Mean intensity on the scale 0 to 1, subtracted."""
     deviation: Positive = 0.25
     """Deviation of intensities on the scale 0 to 1, divided by."""
+    standardize: bool = False
+    """Whether each crop is brought to its own mean and deviation (preprocessing.py), in the place of these two values;
+    they must then be 0 and 1."""
 
     @model_validator(mode="after")
     def _check(self) -> "DataOptions":
@@ -63,7 +69,14 @@ class DataOptions:
                 f"selection_split {splits[1]!r} may hold images of training_split {splits[0]!r}; expected a split and "
                 "the same name with -training, an official split apart from it, or 'none'"
             )
+        self.preprocessing()
         return self
+
+    def preprocessing(self) -> Preprocessing:
+        """What turns a face into the input of a network trained on this data."""
+        return Preprocessing(
+            self.size_px, self.channels, self.margin, self.mean, self.deviation, standardize=self.standardize
+        )
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -96,6 +109,18 @@ class AugmentationOptions:
     """Largest shift of intensity, on the scale 0 to 1."""
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Largest relative change of contrast, in both directions."""
+    gamma: NotNegative = 0.0
+    """Intensities are raised to a power between 1 / (1 + gamma) and 1 + gamma, log-uniform."""
+    side_light: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Light from one side: intensities are multiplied by a ramp in a random direction, from 1 - s to 1 + s over the
+    face, with s up to this."""
+    exposure: NotNegative = 0.0
+    """Intensities are multiplied by a factor between 1 / (1 + exposure) and 1, log-uniform, and rounded to 8 bits as a
+    camera's are: darkness."""
+    blur: Share = 0.0
+    """Probability of a Gaussian blur with a deviation of up to 1.5 pixels (chosen)."""
+    noise: NotNegative = 0.0
+    """Largest deviation of Gaussian noise, on the scale 0 to 1; half of the faces have none."""
     erasing: Share = 0.0
     """Probability of random erasing (Zhong et al., 2020), filled with the mean intensity."""
     erasing_area: tuple[Share, Share] = (0.02, 0.25)
@@ -153,6 +178,11 @@ class ScheduleOptions:
     """Input sizes of equally long first phases, smaller than the network's input; the last phase has full size."""
     progressive_epochs: NotNegative = 0.0
     """Epochs that the phases of smaller sizes take together."""
+    progressive_crops: bool = False
+    """Whether the smaller inputs are squares cut out of the face at random places, instead of the whole face made
+    smaller."""
+    selection_every: Count = 1
+    """Epochs from one measurement on the selection split to the next; the last epoch is always measured."""
 
     @model_validator(mode="after")
     def _check(self) -> "ScheduleOptions":
@@ -160,6 +190,10 @@ class ScheduleOptions:
             raise ValueError(f"warmup_epochs ({self.warmup_epochs}) must be smaller than epochs ({self.epochs})")
         if bool(self.progressive_size_px) != bool(self.progressive_epochs):
             raise ValueError("progressive_size_px and progressive_epochs go together")
+        if self.selection_every > 1 and self.shape == "plateau":
+            raise ValueError("schedule.shape 'plateau' needs selection_every = 1")
+        if self.progressive_crops and not self.progressive_size_px:
+            raise ValueError("progressive_crops does nothing without progressive_size_px")
         if self.progressive_epochs > self.epochs:
             raise ValueError(f"progressive_epochs ({self.progressive_epochs}) must not exceed epochs ({self.epochs})")
         return self

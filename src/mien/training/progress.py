@@ -94,9 +94,10 @@ def duration(seconds: float) -> str:
 
 def write_log(file: Path, history: list[dict[str, float]]) -> None:
     """Write the log of all epochs so far as csv, atomically."""
+    columns = list(dict.fromkeys(name for row in history for name in row))  # some epochs may not be measured
     temporary = file.with_name(file.name + ".part")
     with temporary.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(history[0]))
+        writer = csv.DictWriter(stream, fieldnames=columns)
         writer.writeheader()
         writer.writerows(history)
     os.replace(temporary, file)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from mien.clustering import (
     rank_order_clusters,
 )
 from mien.contact_sheet import write_sheets
-from mien.datasets import Dataset, as_faces, pixel_key
-from mien.errors import CheckpointError, DatasetError, ImageError
+from mien.datasets import Dataset, as_faces
+from mien.errors import CheckpointError
 from mien.guidance import (
     Guidance,
     Labelling,
@@ -35,7 +35,7 @@ from mien.guidance import (
     label_clusters,
     seeded_k_means,
 )
-from mien.preprocessing import ImageArray, Preprocessing, whole_image_face
+from mien.preprocessing import ImageArray, Preprocessing
 from mien.scorer import score_with_mirror
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import Experiment
@@ -43,6 +43,7 @@ from mien.training.deployment import deployable_network
 from mien.training.machine import find_device
 from mien.training.options import JointOptions
 from mien.training.torch_scorer import TorchScorer
+from mien.training.unlabelled import Unlabelled
 
 LABELS, TABLE, SUMMARY = "labels.npz", "labels.csv", "round.json"
 REASONS = {
@@ -55,49 +56,6 @@ REASONS = {
     Reason.UNSURE: "discarded, the network is not sure",
     Reason.FULL: "discarded, class is full",
 }
-
-
-@dataclass(frozen=True)
-class Unlabelled:
-    """The faces that are used, and which of the data set they are."""
-
-    faces: ImageArray
-    """uint8 (M, S, S, C)."""
-    indices: Indices
-    """(M,) positions in the data set."""
-    sources: list[str]
-    """Where each of the M faces was found."""
-    skipped: list[str]
-    """Why others could not be read."""
-    known: int
-    """How many others are labelled or selected on elsewhere: their pixels are the same."""
-
-    def digest(self) -> str:
-        """The same for the same faces in the same places."""
-        return hashlib.sha256(self.indices.tobytes() + self.faces.tobytes()).hexdigest()
-
-
-def read_unlabelled(dataset: Dataset, preprocessing: Preprocessing, known: Set[str] = frozenset()) -> Unlabelled:
-    """Read faces, but those with `known` pixel keys and those that cannot be read; DatasetError when none is left."""
-    faces, indices, sources, skipped, same = [], [], [], [], 0
-    for index in range(len(dataset)):
-        try:
-            sample = dataset.sample(index)
-        except ImageError as error:
-            skipped.append(str(error))
-            continue
-        if pixel_key(sample.image) in known:
-            same += 1
-            continue
-        faces.append(whole_image_face(sample.image, preprocessing))
-        indices.append(index)
-        sources.append(sample.source)
-    if not faces:
-        raise DatasetError(
-            f"{dataset.name}: expected unlabelled faces, found none among {len(dataset)}: {len(skipped)} cannot be "
-            f"read, {same} are labelled or selected on"
-        )
-    return Unlabelled(np.stack(faces), np.array(indices, np.int64), sources, skipped, same)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ A reconstruction (models/ac_net.py says of which paper, guidance.py how faces ge
 the one loop in a folder of its own, so that it resumes inside rounds and between them.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +11,16 @@ import torch
 from torch import Tensor
 
 from mien.clustering import require_neighbours
-from mien.datasets import Dataset, pixel_key
+from mien.datasets import Dataset
 from mien.datasets.joined import Joined
-from mien.preprocessing import Preprocessing
 from mien.training.batches import at_full_size
 from mien.training.config import Experiment
 from mien.training.loop import LAST, TrainingResult, train
 from mien.training.options import JointOptions
-from mien.training.pseudo_labels import PseudoLabels, Unlabelled, label_unlabelled, read_unlabelled
+from mien.training.pseudo_labels import PseudoLabels, label_unlabelled
 from mien.training.randomness import derive_seed
 from mien.training.teachers import OwnAnswers
+from mien.training.unlabelled import Unlabelled, read_unlabelled_beside
 
 
 def train_rounds(
@@ -42,15 +41,7 @@ def train_rounds(
     """
     joint = experiment.joint
     assert joint is not None
-    data = experiment.data
-    preprocessing = Preprocessing(data.size_px, data.channels, data.margin, data.mean, data.deviation)
-    known = {pixel_key(sample.image) for split in (labelled, selection or ()) for sample in split}
-    found = read_unlabelled(unlabelled, preprocessing, known)
-    for line in found.skipped:
-        print(f"mien: skipped {line}", file=sys.stderr)
-    if found.known:
-        print(f"mien: {found.known} unlabelled faces are labelled or selected on elsewhere, left out", file=sys.stderr)
-    print(f"{len(labelled)} labelled faces, {len(found.indices)} unlabelled", file=sys.stderr, flush=True)
+    found = read_unlabelled_beside(labelled, unlabelled, selection, experiment.data.preprocessing())
     if joint.labelling == "rank-order":
         require_neighbours(len(labelled) + len(found.indices), joint.neighbours)
     member, training = replace(experiment, joint=None), labelled

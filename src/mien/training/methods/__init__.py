@@ -5,6 +5,7 @@ from typing import Any
 from mien.errors import ExperimentError
 from mien.training.methods.cumulative import Cumulative
 from mien.training.methods.detection import Detection
+from mien.training.methods.distillation import Distillation
 from mien.training.methods.joint_loss import JointLoss
 from mien.training.methods.method import Method
 from mien.training.methods.standard import Standard
@@ -12,6 +13,7 @@ from mien.training.methods.standard import Standard
 METHODS: dict[str, type[Method[Any, Any, Any]]] = {
     "cumulative": Cumulative,
     "detection": Detection,
+    "distillation": Distillation,
     "joint-loss": JointLoss,
     "standard": Standard,
 }

@@ -20,13 +20,14 @@ from mien.models import Classifier
 from mien.models.rlr_cnet import RlrCnetDual
 from mien.training.batches import Batch
 from mien.training.config import Experiment, validated
-from mien.training.methods.standard import Standard, StandardOptions
+from mien.training.methods.standard import LabelOptions, Standard
 from mien.training.options import STRICT
 from mien.training.samplers import reversed_order
+from mien.training.votes import vote_loss
 
 
 @dataclass(frozen=True, config=STRICT)
-class CumulativeOptions(StandardOptions):
+class CumulativeOptions(LabelOptions):
     """Options of cumulative learning."""
 
     targets: Literal["label"] = "label"
@@ -84,8 +85,9 @@ class Cumulative(Standard):
         answers = logits.argmax(dim=1)
         right = alpha * (answers == regular).sum() + (1 - alpha) * (answers == rebalanced).sum()
         loss = mixed_loss(logits, regular, rebalanced, alpha, self.options.label_smoothing)
-        if self.vote_head and batch.votes is not None:
-            first, second = (self.vote_head(mixed, votes) for votes in batch.votes.chunk(2))
+        if network.vote_head is not None and batch.votes is not None:
+            votes_logits = network.vote_head(mixed)
+            first, second = (vote_loss(votes_logits, votes) for votes in batch.votes.chunk(2))
             loss = loss + self.options.vote_weight * (alpha * first + (1 - alpha) * second)
         return {"loss": loss, "accuracy": right / len(regular)}
 
@@ -99,7 +101,12 @@ class Cumulative(Standard):
             raise ExperimentError(f"method cumulative: batch_size must be even, half for each sampler, not {size}")
 
     @classmethod
+    def selectable(cls, network: Classifier, options: dict[str, Any]) -> Classifier:
+        return cls.deployable(network, options)
+
+    @classmethod
     def deployable(cls, network: Classifier, options: dict[str, Any]) -> Classifier:
+        network.vote_head = None
         if cls.read_options(options).deployed == "both":
             return network
         assert isinstance(network, RlrCnetDual)

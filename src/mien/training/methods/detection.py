@@ -103,7 +103,7 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
         return SceneSource(Pictures(training, device), experiment)
 
     @staticmethod
-    def prepare(selection: Photographs, preprocessing: Preprocessing) -> Photographs:
+    def prepare(selection: Photographs, preprocessing: Preprocessing, options: dict[str, Any]) -> Photographs:
         return selection
 
     @staticmethod

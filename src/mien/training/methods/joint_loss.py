@@ -47,8 +47,8 @@ class JointLoss(Standard):
     def read_options(options: dict[str, Any]) -> JointLossOptions:
         return validated(TypeAdapter(JointLossOptions), options, "method joint-loss")
 
-    def total_loss(self, features: Tensor, logits: Tensor, batch: Batch) -> Tensor:
-        loss = super().total_loss(features, logits, batch)
+    def total_loss(self, network: Classifier, features: Tensor, logits: Tensor, batch: Batch) -> Tensor:
+        loss = super().total_loss(network, features, logits, batch)
         if self.centre_loss:
             centre: Tensor = self.centre_loss(features, batch.labels)
         else:

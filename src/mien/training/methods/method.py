@@ -62,8 +62,8 @@ class Method(ABC, Generic[NetworkT, BatchT, DataT]):
 
     @staticmethod
     @abstractmethod
-    def prepare(selection: DataT, preprocessing: Preprocessing) -> Any:
-        """The selection split as `measure` takes it, once for all epochs."""
+    def prepare(selection: DataT, preprocessing: Preprocessing, options: dict[str, Any]) -> Any:
+        """The selection split as `measure` takes it, once for all epochs; options: those of the experiment file."""
 
     @staticmethod
     @abstractmethod
@@ -104,6 +104,16 @@ class Method(ABC, Generic[NetworkT, BatchT, DataT]):
     @classmethod
     def check(cls, network: NetworkT, experiment: Experiment) -> None:
         """ExperimentError for a network or experiment that this method cannot train."""
+
+    @classmethod
+    def selectable(cls, network: NetworkT, options: dict[str, Any]) -> NetworkT:
+        """The module that `measure` takes, for a network trained with these options."""
+        return cls.deployable(network, options)
+
+    @classmethod
+    def deployed_expressions(cls, expressions: tuple[str, ...], options: dict[str, Any]) -> tuple[str, ...]:
+        """The classes that the deployed network answers, for those of the training split."""
+        return expressions
 
     @classmethod
     def deployable(cls, network: NetworkT, options: dict[str, Any]) -> NetworkT:
