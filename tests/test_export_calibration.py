@@ -123,6 +123,8 @@ def test_export_folds_the_temperature_into_the_weights(checkpoint: Path, fer2013
     result = CliRunner().invoke(app, [*command, "--root", str(fer2013)])
     assert result.exit_code == 0, result.output
     scorer = OnnxScorer(str(out))
+    found = f"temperature {scorer.card.temperature:.3f}, unsure below {scorer.card.unsure_below:.3f}"
+    assert f"{found}, by fer2013 tenth-of-training\n" in result.stderr
     faces, labels = as_faces(open_dataset("fer2013", fer2013, "tenth-of-training")[:], Preprocessing())
     before = TorchScorer(deployable_network(load_checkpoint(checkpoint)), Preprocessing()).logits(faces)
     temperature = fit_temperature(before, labels)

@@ -176,7 +176,8 @@ def export(
 
     It is checked against torch and entered into manifest.json beside it. CHECKPOINT: a file from mien train.
     """
-    precisions = [name for name, wanted in (("fp16", fp16), ("int8", int8), ("int8-weights", int8_weights)) if wanted]
+    choices = (("fp16", fp16), ("int8", int8), ("int8-weights", int8_weights))
+    precisions = [each for each, wanted in choices if wanted]
     if len(precisions) > 1:
         raise click.BadParameter(f"expected one of --fp16, --int8 and --int8-weights, found {len(precisions)}")
     more: dict[str, Any] = {}
@@ -203,6 +204,8 @@ def _export(checkpoint: Path, out: Path, name: str | None, licence: str = LICENC
     with _train_extra():
         from mien.export import export_checkpoint
         from mien.export_detector import export_detector, is_detector
+    from mien.scorer import OnnxScorer
+
     if is_detector(checkpoint):
         if more:
             raise click.BadParameter("expected --name and --licence alone for a detector")
@@ -210,6 +213,10 @@ def _export(checkpoint: Path, out: Path, name: str | None, licence: str = LICENC
     else:
         difference = export_checkpoint(checkpoint, out, name, licence, **more)
     print(f"largest difference to torch: {difference:.1e}", file=sys.stderr)
+    if "calibration" in more:
+        card = OnnxScorer(str(out)).card
+        found = f"temperature {card.temperature:.3f}, unsure below {card.unsure_below:.3f}"
+        print(f"{found}, by {card.calibration}", file=sys.stderr)
     print(out)
 
 
