@@ -190,7 +190,7 @@ def test_faces_without_labels_are_refused(
 
 
 def test_every_data_set_is_here() -> None:
-    tried = {name for _, name, *_ in official()} | {"ckplus-neutral", "faces", "lfw"}
+    tried = {name for _, name, *_ in official()} | {"ckplus-neutral", "faces", "lfw", "people"}
     assert tried == set(DATASETS)
 
 

@@ -145,3 +145,8 @@ def test_images_that_a_network_learned_from_are_known_by_its_card(fer2013: Path)
     assert official == set(keys(fer2013, "training"))
     assert training_pixel_keys("fer2013", fer2013, "random-80-20", "ckplus all") == learned
     assert training_pixel_keys("fer2013", fer2013, "public_test") == official
+    part = "fer2013 tenth-of-training-training, with FERPlus votes"
+    assert training_pixel_keys("fer2013", fer2013, "public_test", part) == official
+    rest = training_pixel_keys("fer2013", fer2013, "tenth-of-training", part)
+    assert rest == set(keys(fer2013, "tenth-of-training-training"))
+    assert not rest & set(keys(fer2013, "tenth-of-training"))
