@@ -17,6 +17,7 @@ from PIL import Image
 
 import mien
 from mien.cli.progress_bar import seconds_bar
+from mien.outputs import CsvFile, to_record, to_text
 
 
 def run(*arguments: object, stdin: bytes | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -59,6 +60,8 @@ def test_json_lines_with_errors_in_their_places(troubled_folder: Path) -> None:
     assert face["expression"] == "happiness"
     assert list(face["scores"].values()) == sorted(face["scores"].values(), reverse=True)
     assert len(face["box_xyxy"]) == 4
+    assert face["confidence"] == next(iter(face["scores"].values()))
+    assert face["unsure"] is False
     assert one_pixel["faces"] == []
     expectations = ["found an empty file", "found something else", "found a damaged one", "expected a", "no such file"]
     for record, expectation in zip([*broken, missing], expectations, strict=True):
@@ -79,10 +82,30 @@ def test_text_csv_and_copies(troubled_folder: Path, tmp_path_factory: pytest.Tem
     assert len(rows) == 6
     assert rows[0]["expression"] == "happiness"
     assert sum(float(rows[0][name]) for name in mien.Recognizer().expressions) == pytest.approx(1, abs=1e-4)
+    assert list(rows[0])[-2:] == ["error", "unsure"]
+    assert [row["unsure"] for row in rows] == ["false", *[""] * 5]
     assert "empty file" in rows[1]["error"]
     assert rows[5]["expression"] == rows[5]["error"] == ""
     assert sorted(file.name for file in (out / "copies").iterdir()) == ["a-good.jpg", "f-one-pixel.bmp.png"]
     assert size_of(out / "copies" / "a-good.jpg") == (512, 512)
+
+
+def test_unsure_faces_have_a_question_mark(tmp_path: Path) -> None:
+    image = np.zeros((20, 30, 3), np.uint8)
+    faces = [mien.Face((0, 0, 9, 9), 0.9, {"fear": 0.6, "anger": 0.4}, None, below) for below in (0.5, 0.7)]
+    record = to_record("x.png", image, faces)
+    assert to_text(record) == (
+        "x.png  30x20  2 faces\n  fear 60%  anger 40%  at (0, 0)-(9, 9)\n  fear? 60%  anger 40%  at (0, 0)-(9, 9)"
+    )
+    table = CsvFile(tmp_path / "faces.csv", ("anger", "fear"))
+    table.write(record)
+    table.close()
+    with (tmp_path / "faces.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["expression"], row["fear"], row["unsure"]) for row in rows] == [
+        ("fear", "0.6", "false"),
+        ("fear", "0.6", "true"),
+    ]
 
 
 def test_copies_of_equal_names_are_kept_apart(tmp_path: Path) -> None:
@@ -280,10 +303,12 @@ def test_pack_and_evaluate_agree_with_the_csv(tmp_path: Path) -> None:
         for root in (tmp_path / "fer2013.csv", packed):
             out = tmp_path / "report.json"
             wanted = ("evaluate", "--dataset", dataset, "--root", root, "--split", "public_test", "--json", out)
-            done = run(*wanted, "--picture", tmp_path / "matrix.png")
+            pictures = {name: tmp_path / "deep" / f"{name}.png" for name in ("picture", "reliability", "risk-coverage")}
+            options = [part for name, file in pictures.items() for part in (f"--{name}", file)]
+            done = run(*wanted, *options)
             assert done.returncode == 0, done.stderr
             reports.append(json.loads(out.read_text()))
-            assert size_of(tmp_path / "matrix.png")[0] > 300
+            assert min(size_of(file)[0] for file in pictures.values()) > 300
     assert reports[0] == reports[1]
     assert reports[2] == reports[3]
     assert reports[0]["n"] == 6

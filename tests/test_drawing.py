@@ -45,6 +45,18 @@ def test_any_size_and_place(size: tuple[int, int], place: tuple[float, float, fl
     assert (drawn != 90).any()
 
 
+def test_a_question_mark_stands_after_what_the_network_is_unsure_of() -> None:
+    box = (0.0, 0.0, 100.0, 100.0)
+    for unsure_below, first in ((0.8, "happiness"), (0.9, "happiness?")):
+        chart = _Chart(Face(box, 1.0, SCORES, None, unsure_below), box, (400, 400))
+        shown = [row[0] for row in chart.rows]
+        assert shown[0] == first
+        assert set(shown[1:]) == set(BASIC_7) - {"happiness"}
+    image = np.full((400, 600, 3), 90, np.uint8)
+    sure, unsure = (draw_faces(image, [Face(box, 0.9, SCORES, None, below)]) for below in (0.0, 0.9))
+    assert (sure != unsure).any()
+
+
 def test_without_faces_small_pictures_are_enlarged_only() -> None:
     image = np.random.default_rng(0).integers(0, 256, (400, 500, 3)).astype(np.uint8)
     assert (draw_faces(image, []) == image).all()

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from mien.datasets import Dataset, Sample, pixel_key
 from mien.errors import DatasetError
 from mien.evaluation import evaluate
 from mien.expressions import BASIC_7, FERPLUS_8
+from mien.plots import draw_reliability, draw_risk_coverage
 from mien.preprocessing import ImageArray, Preprocessing
 from mien.weights import ModelCard
 
@@ -59,12 +61,34 @@ def test_report_worked_by_hand() -> None:
     assert values["ece"] == pytest.approx(5 / 8 - 0.6, abs=1e-6)
     low, high = values["accuracy_interval"]
     assert low < 5 / 8 < high
+    assert values["negative_log_likelihood"] == pytest.approx(-(5 * math.log(0.6) + 3 * math.log(0.2)) / 8)
+    right, wrong = 0.4**2 + 2 * 0.2**2, 0.6**2 + 0.8**2 + 0.2**2
+    assert values["brier_score"] == pytest.approx((5 * right + 3 * wrong) / 8)
+    for key in ("ece", "negative_log_likelihood", "brier_score"):
+        low, high = values[f"{key}_interval"]
+        assert 0 <= low <= values[key] <= high or key == "ece"  # whose resamples are never better calibrated
+    filled = [found for found in values["reliability"] if found["count"]]
+    assert len(values["reliability"]) == 15
+    assert filled == [{"count": 8, "mean_confidence": pytest.approx(0.6), "accuracy": 5 / 8}]
     assert values["without_training_duplicates"] is None
     assert values["parameters"] == 5
     assert values["multiply_adds"] == 9
     assert (values["labels"], values["predictions"]) == (labels, answers)
     needed = "model dataset split n accuracy mean_class_accuracy macro_f1 per_class confusion_matrix ece parameters"
     assert set(needed.split()) | {"model_bytes", "preprocessing"} <= set(values)
+
+
+def test_a_calibrated_network_is_told() -> None:
+    calibrated = replace(card(("a", "b")), temperature=1.25, calibration="drawn tenth", unsure_below=0.7)
+    dataset = Drawn([0, 1, 1, 0], [0, 1, 0, 0], ("a", "b"))
+    report = evaluate(scorer_of(2), dataset, calibrated)  # type: ignore[arg-type]
+    assert report.values["protocol"].endswith("Calibrated on drawn tenth: temperature 1.250, unsure below 0.700.")
+    assert report.values["unsure"]["share"] == 1
+    assert report.values["unsure"]["accuracy_of_unsure"] == 0.75
+    assert "Unsure, below a confidence of 0.700: 100.0% of the faces, accuracy 0.7500; nan on" in report.to_markdown()
+    plain = evaluate(scorer_of(2), dataset, card(("a", "b")))  # type: ignore[arg-type]
+    assert plain.values["unsure"] is None
+    assert "Calibrated" not in plain.values["protocol"]
 
 
 def test_images_of_the_training_split_are_left_out_of_the_second_figure() -> None:
@@ -101,8 +125,12 @@ def test_json_markdown_and_picture(tmp_path: Path) -> None:
     values = json.loads((tmp_path / "report.json").read_text())
     assert values["per_class"]["c"]["recall"] is None
     assert "| a | 1 (too few for a claim) | 1.0000 [" in report.to_markdown()
+    assert values["reliability"][0] == {"count": 0, "mean_confidence": None, "accuracy": None}
     report.draw(tmp_path / "matrix.png")
-    assert (tmp_path / "matrix.png").stat().st_size > 5000
+    draw_reliability(report.values, tmp_path / "reliability.png")
+    draw_risk_coverage(values, tmp_path / "risk.png")
+    for name in ("matrix", "reliability", "risk"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
 
 
 def test_agreement_with_votes_worked_by_hand() -> None:
@@ -120,5 +148,13 @@ def test_agreement_with_votes_worked_by_hand() -> None:
     assert found["votes_for_answer"] == pytest.approx((1 + 0.4) / 2)
     assert found["votes_for_label"] == pytest.approx((1 + 0.6) / 2)
     assert found["n"] == 2
+    # Both answers are neutral with 0.6; all of the first voters chose it, and 0.4 of the second.
+    assert found["ece"] == pytest.approx(0.7 - 0.6)
+    entropies = math.log(1 / 0.6), 0.4 * math.log(1 / 0.6) + 0.6 * math.log(1 / 0.4)
+    assert found["negative_log_likelihood"] == pytest.approx(sum(entropies) / 2)
+    assert found["brier_score"] == pytest.approx((2 * 0.4**2 + 2 * 0.2**2) / 2)
+    assert {f"{key}_interval" for key in ("ece", "negative_log_likelihood", "brier_score")} <= set(found)
+    shown = evaluate(scorer_of(2), Voted([0, 1], [0, 0], names), card(names)).to_markdown()  # type: ignore[arg-type]
+    assert "Calibration error against the share of voters 0.1000 [" in shown
     plain = evaluate(scorer_of(2), Drawn([0, 1], [0, 0], names), card(names)).values  # type: ignore[arg-type]
     assert plain["votes"] is None

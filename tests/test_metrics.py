@@ -49,6 +49,33 @@ def test_negative_log_likelihood_worked_by_hand() -> None:
     assert found == pytest.approx((math.log(2) + math.log(4)) / 2)
 
 
+TARGETS = np.array([[1.0, 0.0], [0.4, 0.6]])
+ANSWERS = np.array([[0.5, 0.5], [0.25, 0.75]], np.float32)
+
+
+def test_cross_entropy_and_brier_score_worked_by_hand() -> None:
+    expected = [math.log(2), 0.4 * math.log(4) + 0.6 * math.log(4 / 3)]
+    assert metrics.cross_entropies(TARGETS, ANSWERS) == pytest.approx(expected)
+    assert metrics.brier_scores(TARGETS, ANSWERS) == pytest.approx([0.25 + 0.25, 0.15**2 + 0.15**2])
+    certain = np.array([[0, 1.0]], np.float32)
+    assert metrics.brier_scores(np.array([[1.0, 0]]), certain).tolist() == [2]
+    assert math.isfinite(metrics.cross_entropies(np.array([[1.0, 0]]), certain)[0])
+
+
+def test_divergence_is_cross_entropy_without_that_of_the_targets() -> None:
+    expected = [math.log(2), 0.4 * math.log(0.4 / 0.25) + 0.6 * math.log(0.6 / 0.75)]
+    assert metrics.kl_divergences(TARGETS, ANSWERS) == pytest.approx(expected)
+
+
+def test_calibration_error_against_shares_of_voters() -> None:
+    # Of the bin from 0.6, two faces: voters 0.5 and 0.9, mean 0.7; alone in its bin, 0.9 has 0.8 of the voters.
+    confidence, voters = np.array([0.62, 0.64, 0.9], np.float32), np.array([0.5, 0.9, 0.8])
+    expected = (2 * abs(0.7 - 0.63) + abs(0.8 - 0.9)) / 3
+    assert metrics.calibration_error(confidence, voters) == pytest.approx(expected, abs=1e-6)
+    counts, confidences, outcomes = metrics.confidence_bins(np.array([0.0, 1.0], np.float32), np.array([0.25, 0.5]), 4)
+    assert (counts.tolist(), confidences.tolist(), outcomes.tolist()) == ([1, 0, 0, 1], [0, 0, 0, 1], [0.25, 0, 0, 0.5])
+
+
 def test_bootstrap_interval_of_a_mean() -> None:
     values = np.random.default_rng(1).normal(3, 2, 400)
     low, high = metrics.bootstrap_interval(lambda drawn: float(values[drawn].mean()), 400)

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,8 @@ def test_face_is_checked_and_immutable() -> None:
         "box_xyxy": [0.0, 1.0, 2.0, 3.0],
         "detection_score": 0.5,
         "expression": "fear",
+        "confidence": 0.75,
+        "unsure": False,
         "scores": {"fear": 0.75, "anger": 0.25},
     }
     with pytest.raises(TypeError):
@@ -170,9 +173,27 @@ def test_face_is_checked_and_immutable() -> None:
         ((0.0, 1.0, 2.0, 3.0), 0.5, {}),
         ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, ((0.0, 0.0),) * 4),
         ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, ((0.0, float("nan")),) * 5),
+        ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, None, 1.5),
+        ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, None, float("nan")),
     ):
-        with pytest.raises(ValueError, match=r"box_xyxy|detection_score|scores|landmarks_xy needs 5 pairs of finite"):
+        with pytest.raises(
+            ValueError, match=r"box_xyxy|detection_score|scores|landmarks_xy needs 5 pairs of finite|unsure_below must"
+        ):
             Face(*wrong)
+
+
+def test_a_face_is_unsure_below_the_threshold_of_its_network(for_crops: Recognizer) -> None:
+    for unsure_below, unsure in ((0.0, False), (0.75, False), (0.76, True)):
+        face = Face((0.0, 1.0, 2.0, 3.0), 0.5, {"anger": 0.25, "fear": 0.75}, unsure_below=unsure_below)
+        assert (face.confidence, face.unsure) == (0.75, unsure)
+        assert face.to_dict()["unsure"] is unsure
+    recognizer = Recognizer(detector="whole-image", threads=1)
+    image = np.random.default_rng(0).integers(0, 256, (48, 48, 3)).astype(np.uint8)
+    (face,) = for_crops.recognize(image)
+    for unsure_below, unsure in ((face.confidence - 1e-4, False), (face.confidence + 1e-4, True)):
+        recognizer.scorer.card = replace(recognizer.scorer.card, unsure_below=unsure_below)
+        (found,) = recognizer.recognize(image)
+        assert found.unsure is unsure
 
 
 def run_without(modules: str, code: str) -> None:
@@ -186,7 +207,8 @@ def test_the_runtime_needs_no_laboratory(examples: Path) -> None:
         "torch pandas pyarrow matplotlib pydantic safetensors onnx",
         f"""
 import importlib, pkgutil, mien
-laboratory = ("mien.models", "mien.training", "mien.export", "mien.plots", "mien.precision", "mien.__main__")
+laboratory = ("mien.models", "mien.training", "mien.calibration_faces", "mien.export", "mien.plots")
+laboratory = (*laboratory, "mien.precision", "mien.__main__")
 found = pkgutil.walk_packages(mien.__path__, "mien.", onerror=lambda name: None)
 names = [each.name for each in found if not each.name.startswith(laboratory)]
 assert len(names) > 15, names

@@ -56,7 +56,10 @@ def draw_faces(image: ImageArray, faces: Sequence[Face], titles: Sequence[str] =
 
 
 class _Chart:
-    """The bar chart of one face: a row for each expression, as many as the picture has room for."""
+    """The bar chart of one face: a row for each expression, as many as the picture has room for.
+
+    A question mark stands after an expression that the network is unsure of.
+    """
 
     def __init__(self, face: Face, box: Rectangle, picture_size: tuple[int, int], title: str = "") -> None:
         width, height = self.picture_size = picture_size
@@ -65,6 +68,8 @@ class _Chart:
             (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…", name, score)
             for name, score in sorted(face.scores.items(), key=lambda item: -item[1])
         ]
+        if face.unsure:
+            self.rows[0] = (f"{self.rows[0][0]}?", *self.rows[0][1:])
         # In proportion to the face, readable, and never taller or wider than the picture.
         longest = max(width, height)
         wanted_px = max(11.0, longest / 70, min((box[3] - box[1]) / 14, longest / 35))

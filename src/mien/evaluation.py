@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import mien.calibration as calibration
 import mien.metrics as metrics
 from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
@@ -21,6 +22,7 @@ from mien.scorer import Scorer
 from mien.weights import ModelCard
 
 RESAMPLES = 1000
+MEASURES = ("accuracy", "mean_class_accuracy", "macro_f1", "ece", "negative_log_likelihood", "brier_score")
 SMALLEST_CLASS = 50
 """Classes with fewer images carry no claim of their own."""
 
@@ -57,7 +59,7 @@ class Report:
         rows = [("images", f"{values['n']}", f"{others['n']}" if others else "-")]
         rows += [
             (key.replace("_", " "), _with_interval(values, key), _with_interval(others, key) if others else "-")
-            for key in ("accuracy", "mean_class_accuracy", "macro_f1", "ece")
+            for key in MEASURES
         ]
         lines += [f"| {' | '.join(row)} |" for row in rows]
         lines += ["", "| class | images | recall | precision | F1 |", "|---|---|---|---|---|"]
@@ -72,6 +74,14 @@ class Report:
             lines[-1] += f"KL divergence {_with_interval(votes, 'kl_divergence')} nats; "
             lines[-1] += f"voters who chose the network's answer {_with_interval(votes, 'votes_for_answer')}, "
             lines[-1] += f"the label {_with_interval(votes, 'votes_for_label')}."
+            lines[-1] += f" Calibration error against the share of voters {_with_interval(votes, 'ece')}, "
+            lines[-1] += f"cross entropy {_with_interval(votes, 'negative_log_likelihood')} nats, "
+            lines[-1] += f"Brier score {_with_interval(votes, 'brier_score')}."
+        if unsure := values["unsure"]:
+            lines += ["", f"Unsure, below a confidence of {unsure['below']:.3f}: {unsure['share']:.1%} of the faces, "]
+            lines[-1] += (
+                f"accuracy {unsure['accuracy_of_unsure']:.4f}; {unsure['accuracy_of_others']:.4f} on the others."
+            )
         names = values["expressions"]
         lines += ["", "Confusion: rows are labels, columns answers.", ""]
         lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
@@ -125,6 +135,9 @@ def evaluate(
             "split": dataset.split,
             "protocol": protocol_of(dataset, card, shared),
             **classification_measures(scores, truth, shared),
+            "reliability": calibration.reliability(scores, truth),
+            "risk_coverage": calibration.risk_coverage(scores, truth),
+            "unsure": calibration.unsure_measures(scores, truth, card.unsure_below) if card.unsure_below else None,
             "without_training_duplicates": clean,
             "votes": vote_measures(dataset, faces.positions, shared, scores, truth),
             "parameters": card.parameters,
@@ -143,9 +156,12 @@ def protocol_of(dataset: Dataset, card: ModelCard, shared: Sequence[str]) -> str
         f"{dataset.split_is}, one forward pass, no test-time augmentation; "
         f"95 % bootstrap intervals ({RESAMPLES} resamples)."
     )
-    if set(shared) == set(dataset.expressions) == set(card.expressions):
-        return protocol
-    return f"{protocol} Only the classes both have: {', '.join(shared)}; scores renormalised."
+    if not set(shared) == set(dataset.expressions) == set(card.expressions):
+        protocol += f" Only the classes both have: {', '.join(shared)}; scores renormalised."
+    if card.calibration:
+        fitted = f"temperature {card.temperature:.3f}, unsure below {card.unsure_below:.3f}"
+        protocol += f" Calibrated on {card.calibration}: {fitted}."
+    return protocol
 
 
 def classification_measures(
@@ -168,6 +184,13 @@ def classification_measures(
         lambda drawn: metrics.expected_calibration_error(scores[drawn], labels[drawn]),
         len(labels),
         RESAMPLES,
+    )
+    targets = np.eye(len(names))[labels]
+    over_all |= _means(
+        {
+            "negative_log_likelihood": metrics.cross_entropies(targets, scores),
+            "brier_score": metrics.brier_scores(targets, scores),
+        }
     )
     recalls, precisions = metrics.recalls(matrix), metrics.precisions(matrix)
     f1_scores = metrics.f1_scores(matrix)
@@ -202,15 +225,32 @@ def vote_measures(
     shares = vote_shares(votes[kept])[:, [FERPLUS_8.index(name) for name in names]]
     shares /= shares.sum(axis=1, keepdims=True)
     each = np.arange(len(kept))
-    found: dict[str, Any] = {"n": len(kept)}
-    for key, values in (
-        ("kl_divergence", metrics.kl_divergences(shares, scores)),
-        ("votes_for_answer", shares[each, scores.argmax(axis=1)]),
-        ("votes_for_label", shares[each, labels]),
-    ):
+    confidence, votes_for_answer = scores.max(axis=1), shares[each, scores.argmax(axis=1)]
+    return {
+        "n": len(kept),
+        **_means(
+            {
+                "kl_divergence": metrics.kl_divergences(shares, scores),
+                "votes_for_answer": votes_for_answer,
+                "votes_for_label": shares[each, labels],
+                "negative_log_likelihood": metrics.cross_entropies(shares, scores),
+                "brier_score": metrics.brier_scores(shares, scores),
+            }
+        ),
+        "ece": metrics.calibration_error(confidence, votes_for_answer),
+        "ece_interval": metrics.bootstrap_interval(
+            lambda drawn: metrics.calibration_error(confidence[drawn], votes_for_answer[drawn]), len(kept), RESAMPLES
+        ),
+    }
+
+
+def _means(measured: dict[str, NDArray[np.floating]]) -> dict[str, Any]:
+    """The mean of each measure (N,) over the faces, and its interval."""
+    found: dict[str, Any] = {}
+    for key, values in measured.items():
         found[key] = float(values.mean())
         mean_of = partial(_mean_of, values.astype(np.float64))
-        found[f"{key}_interval"] = list(metrics.bootstrap_interval(mean_of, len(kept), RESAMPLES))
+        found[f"{key}_interval"] = list(metrics.bootstrap_interval(mean_of, len(values), RESAMPLES))
     return found
 
 

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.int64]
+CALIBRATION_BINS = 15
+"""Bins of confidence of Guo et al., ICML 2017."""
 
 
 def confusion_matrix(labels: NDArray[np.int64], predictions: NDArray[np.int64], classes: int) -> Matrix:
@@ -44,17 +46,38 @@ def macro_f1(matrix: Matrix) -> float:
     return _mean(f1_scores(matrix)[matrix.sum(axis=1) > 0])
 
 
-def expected_calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.int64], bins: int = 15) -> float:
+def expected_calibration_error(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], bins: int = CALIBRATION_BINS
+) -> float:
     """Mean gap between confidence and accuracy over equally wide bins of confidence, weighted by size.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, with their 15 bins.
     probabilities: (N, K). labels: (N,). Returns a share from 0 to 1.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
-    bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = np.abs(np.bincount(bin_of, right - confidence, minlength=bins))
-    return float(gaps.sum() / len(labels))
+    return calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
+
+
+def calibration_error(
+    confidence: NDArray[np.float32], outcomes: NDArray[np.generic], bins: int = CALIBRATION_BINS
+) -> float:
+    """The expected calibration error of confidences (N,) against outcomes (N,) from 0 to 1.
+
+    An outcome is whether the answer was right, or the share of people who gave it too.
+    """
+    _, confidences, found = confidence_bins(confidence, outcomes, bins)
+    return float(np.abs(found - confidences).sum() / len(confidence))
+
+
+def confidence_bins(
+    confidence: NDArray[np.float32], outcomes: NDArray[np.generic], bins: int = CALIBRATION_BINS
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Counts, sums of confidence and sums of outcomes (each (bins,)) in equally wide bins of confidences (N,)."""
+    sure = confidence.astype(np.float64)
+    bin_of = np.minimum((sure * bins).astype(np.int64), bins - 1)
+    counts = np.bincount(bin_of, minlength=bins).astype(np.int64)
+    confidences = np.bincount(bin_of, sure, minlength=bins).astype(np.float64)
+    found = np.bincount(bin_of, outcomes.astype(np.float64), minlength=bins).astype(np.float64)
+    return counts, confidences, found
 
 
 def negative_log_likelihood(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -63,11 +86,28 @@ def negative_log_likelihood(probabilities: NDArray[np.float32], labels: NDArray[
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())
 
 
-def kl_divergences(targets: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+def cross_entropies(targets: NDArray[np.floating], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Cross entropy (N,) of each row of probabilities (N, K) with that of targets (N, K), in nats."""
+    entropies: NDArray[np.float64] = -(targets * np.log(np.maximum(probabilities.astype(np.float64), 1e-12))).sum(
+        axis=1
+    )
+    return entropies
+
+
+def brier_scores(targets: NDArray[np.floating], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Squared distance (N,), from 0 to 2, of each row of probabilities (N, K) from that of targets (N, K).
+
+    Brier, "Verification of Forecasts Expressed in Terms of Probability", 1950: summed over the classes.
+    """
+    scores: NDArray[np.float64] = ((probabilities.astype(np.float64) - targets) ** 2).sum(axis=1)
+    return scores
+
+
+def kl_divergences(targets: NDArray[np.floating], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """Kullback-Leibler divergence (N,) of each row of probabilities (N, K) from that of targets (N, K), in nats."""
     wanted = targets.astype(np.float64)
-    ratios = np.log(np.maximum(wanted, 1e-300)) - np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
-    divergences: NDArray[np.float64] = (wanted * ratios).sum(axis=1)
+    negative_entropies = (wanted * np.log(np.maximum(wanted, 1e-300))).sum(axis=1)
+    divergences: NDArray[np.float64] = negative_entropies + cross_entropies(wanted, probabilities)
     return divergences
 
 

@@ -23,7 +23,7 @@ COLUMNS = (
     *("source", "width", "height", "face", "x0", "y0", "x1", "y1"),
     *("detection_score", "expression"),
 )
-"""Columns of the csv file, before a score for each expression and the error."""
+"""Columns of the csv file, before a score for each expression, the error, and whether the network is unsure."""
 PERSON_COLUMNS = ("time_s", "frame", "person", "x0", "y0", "x1", "y1", "detection_score", "expression")
 LABEL_COLUMNS = ("source", "x0", "y0", "x1", "y1", "expression", "by", "confidence", "similarity", "cluster")
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -41,14 +41,18 @@ def to_record(name: str, image: ImageArray, faces: Sequence[Face]) -> dict[str, 
 
 
 def to_text(record: dict[str, Any]) -> str:
-    """A record of a picture that was read, for people: a line for it and one for each face."""
+    """A record of a picture that was read, for people: a line for it and one for each face.
+
+    A question mark stands after an expression that the network is unsure of.
+    """
     faces = record["faces"]
     count = {0: "no face", 1: "1 face"}.get(len(faces), f"{len(faces)} faces")
     lines = [f"{record['source']}  {record['width']}x{record['height']}  {count}"]
     for face in faces:
         best = list(face["scores"].items())[:3]
         x0, y0, x1, y1 = (round(value) for value in face["box_xyxy"])
-        shares = "  ".join(f"{name} {score:.0%}" for name, score in best)
+        marks = ("?" if face["unsure"] else "", "", "")
+        shares = "  ".join(f"{name}{mark} {score:.0%}" for (name, score), mark in zip(best, marks, strict=False))
         lines.append(f"  {shares}  at ({x0}, {y0})-({x1}, {y1})")
     return "\n".join(lines)
 
@@ -69,19 +73,18 @@ class CsvFile:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._stream = file.open("w", newline="", encoding="utf-8", errors="backslashreplace")
         self._writer = csv.writer(self._stream)
-        self._writer.writerow([*COLUMNS, *expressions, "error"])
+        self._writer.writerow([*COLUMNS, *expressions, "error", "unsure"])
 
     def write(self, record: dict[str, Any]) -> None:
         """Append the rows of a record."""
         start = [record["source"], record.get("width", ""), record.get("height", "")]
         blank = [""] * (len(COLUMNS) - len(start) + len(self._expressions))
         if not record.get("faces"):
-            self._writer.writerow([*start, *blank, record.get("error", "")])
+            self._writer.writerow([*start, *blank, record.get("error", ""), ""])
         for index, face in enumerate(record.get("faces", [])):
             scores = [face["scores"][name] for name in self._expressions]
-            self._writer.writerow(
-                [*start, index, *face["box_xyxy"], face["detection_score"], face["expression"], *scores, ""]
-            )
+            found = [*face["box_xyxy"], face["detection_score"], face["expression"], *scores]
+            self._writer.writerow([*start, index, *found, "", json.dumps(face["unsure"])])
         self._stream.flush()
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Pictures of trainings and evaluations, by matplotlib (the `train` extra)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,3 +75,78 @@ def draw_confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str], title
                 color="white" if shares[row, column] > 0.5 else "black",
             )
     figure.savefig(file, dpi=120)
+
+
+def draw_reliability(report: Mapping[str, Any], file: Path) -> None:
+    """Write a report's accuracy against confidence as a PNG.
+
+    Each bin of confidence has a point with its 95 % interval, and below, its number of faces.
+    """
+    bins = report["reliability"]
+    filled = [(place, found) for place, found in enumerate(bins) if found["count"]]
+    counts, confidences, accuracies = (
+        np.array([found[key] for _, found in filled], float) for key in ("count", "mean_confidence", "accuracy")
+    )
+    figure = Figure(figsize=(6, 7.2), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    top.set_title(_title(report, "ECE", "ece"), fontsize=10)
+    top.plot([0, 1], [0, 1], "--", color="grey", label="right as often as it says")
+    top.vlines(confidences, confidences, accuracies, color="tab:red", linewidth=5, alpha=0.5, label="gap")
+    around = np.abs(_wilson_interval(accuracies, counts) - accuracies)
+    top.errorbar(confidences, accuracies, around, fmt="o", color="tab:blue", capsize=3, label="accuracy, 95 % interval")
+    top.text(0.03, 0.93, "not sure enough", color="grey")
+    top.text(0.99, 0.05, "too sure", color="grey", ha="right")
+    top.set_ylabel("accuracy")
+    top.set_ylim(0, 1.02)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+    width = 1 / len(bins)
+    middles = [(place + 0.5) * width for place, _ in filled]
+    bottom.bar(middles, counts, width, color="tab:blue", alpha=0.5, edgecolor="white")
+    for middle, count in zip(middles, counts, strict=True):
+        above = (0, 2)
+        bottom.annotate(f"{count:.0f}", (middle, count), above, textcoords="offset points", ha="center", fontsize=7)
+    bottom.margins(y=0.2)
+    bottom.set_xlim(0, 1.02)
+    bottom.set_xlabel("confidence: probability of the answer")
+    bottom.set_ylabel("faces")
+    for axes in (top, bottom):
+        axes.set_axisbelow(True)
+        axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=120)
+
+
+def _wilson_interval(shares: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The 95 % intervals (2, B) of shares (B,) of counts (B,); Wilson, JASA 1927."""
+    z = 1.96
+    middle = (shares + z * z / (2 * counts)) / (1 + z * z / counts)
+    half = z / (1 + z * z / counts) * np.sqrt(shares * (1 - shares) / counts + z * z / (4 * counts**2))
+    interval: NDArray[np.float64] = np.stack((middle - half, middle + half))
+    return interval
+
+
+def draw_risk_coverage(report: Mapping[str, Any], file: Path) -> None:
+    """Write a report's error on the most confident faces against the share of faces kept, as a PNG.
+
+    Every other point is marked with the confidence of the last face kept.
+    """
+    points = report["risk_coverage"]
+    coverages = [point["coverage"] for point in points]
+    errors = [1 - point["accuracy"] for point in points]
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(_title(report, "accuracy", "accuracy"), fontsize=10)
+    axes.plot(coverages, errors, "o-", color="tab:blue", markersize=4)
+    for point, coverage, error in list(zip(points, coverages, errors, strict=True))[1::2]:
+        axes.annotate(
+            f"{point['confidence']:.2f}", (coverage, error), (0, 6), textcoords="offset points", ha="right", fontsize=8
+        )
+    axes.set_xlabel("share of faces kept, the most confident first; numbers: confidence of the last one kept")
+    axes.set_ylabel("error of the faces kept")
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(0, 1.15 * max(*errors, 0.01))
+    axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=120)
+
+
+def _title(report: Mapping[str, Any], measure: str, key: str) -> str:
+    return f"{report['model']} on {report['dataset']} {report['split']}: {measure} {report[key]:.3f}"

@@ -55,6 +55,7 @@ class Recognizer:
                 found.score,
                 dict(zip(self.expressions, map(float, row), strict=True)),
                 None if found.landmarks_xy is None else tuple((float(x), float(y)) for x, y in found.landmarks_xy),
+                self.scorer.card.unsure_below,
             )
             for found, row in zip(detections, self.score_faces(crops), strict=True)
         ]

@@ -25,6 +25,8 @@ class Face:
     """The probability of each expression; they sum to 1."""
     landmarks_xy: Landmarks | None = None
     """Eyes, nose and mouth corners in float pixels of the picture, where the detector finds them."""
+    unsure_below: float = 0.0
+    """The confidence below which the network is more often wrong than right, by its card; 0 where not known."""
 
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box_xyxy
@@ -40,12 +42,24 @@ class Face:
             and all(math.isfinite(value) for place in places for value in place)
         ):
             raise ValueError(f"landmarks_xy needs {LANDMARKS} pairs of finite (x, y), not {places}")
+        if not 0 <= self.unsure_below <= 1:
+            raise ValueError(f"unsure_below must lie in 0 to 1, not {self.unsure_below}")
         object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
 
     @property
     def expression(self) -> str:
         """The most probable expression."""
         return max(self.scores, key=lambda name: self.scores[name])
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the most probable expression."""
+        return max(self.scores.values())
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the confidence is so low that the network is more often wrong than right."""
+        return self.confidence < self.unsure_below
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain values, ready for JSON; scores with the most probable first."""
@@ -56,6 +70,8 @@ class Face:
             "detection_score": round(self.detection_score, 4),
             **({} if places is None else {"landmarks_xy": [[round(value, 2) for value in each] for each in places]}),
             "expression": self.expression,
+            "confidence": round(self.confidence, 6),
+            "unsure": self.unsure,
             "scores": {name: round(score, 6) for name, score in ordered},
         }
 

@@ -1,4 +1,4 @@
-"""Commands that train, measure and export networks."""
+"""Commands that train and export networks."""
 
 import contextlib
 import sys
@@ -9,85 +9,10 @@ from typing import Any
 
 import click
 
-from mien.cli.options import FILE, FRAME_SIDE
-from mien.cli.progress_bar import progress_bar
+from mien.cli.options import FILE
 from mien.errors import ExperimentError, MissingExtraError
-from mien.face_finder import LONGEST_PX
 
 LICENCE = "not stated"
-
-
-@click.command(no_args_is_help=True)
-@click.option("--dataset", required=True, help="A name such as fer2013, ferplus, rafdb, ckplus or folder.")
-@click.option("--root", type=FILE, required=True, help="The file or folder that holds the data set.")
-@click.option("--split", required=True, help="The part to measure on, such as public_test.")
-@click.option("--model", help="A packaged network, or an ONNX file.")
-@click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
-@click.option("--picture", type=FILE, help="Write the confusion matrix as a PNG (needs mien[train]).")
-@click.option("--corruptions", is_flag=True, help="Measure on noisy, blurred, dark, badly cut ... faces as well.")
-@click.option("--corruption", multiple=True, help="Only this one, such as darkness; can be repeated.")
-@click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open.")
-def evaluate(
-    dataset: str,
-    root: Path,
-    split: str,
-    model: str | None,
-    json_file: Path | None,
-    picture: Path | None,
-    corruptions: bool,
-    corruption: tuple[str, ...],
-    threads: int,
-) -> None:
-    """Measure a network on a labelled data set."""
-    from mien.corruptions import CORRUPTIONS, SEVERITIES
-    from mien.datasets import open_dataset, training_pixel_keys
-    from mien.evaluation import evaluate as evaluate_scorer
-    from mien.robustness import measure_robustness
-    from mien.scorer import OnnxScorer
-    from mien.weights import default_model
-
-    names = tuple(dict.fromkeys(corruption)) or (tuple(CORRUPTIONS) if corruptions else ())
-    if picture and names:
-        raise click.BadParameter("expected one of --picture and --corruptions, found both")
-    for target in (json_file, picture):
-        if target:
-            target.parent.mkdir(parents=True, exist_ok=True)
-    scorer = OnnxScorer(model or default_model(), threads)
-    samples = open_dataset(dataset, root, split)
-    training_keys = training_pixel_keys(dataset, root, split, scorer.card.dataset)
-    if names:
-        with progress_bar(len(samples) * (1 + len(SEVERITIES) * len(names)), "evaluate") as (_, advance):
-            robustness = measure_robustness(
-                scorer, samples, scorer.card, names, training_keys, lambda done, total: advance(done)
-            )
-        if json_file:
-            robustness.write(json_file)
-        print(robustness.to_markdown())
-        return
-    with progress_bar(len(samples), "evaluate") as (_, advance):
-        report = evaluate_scorer(scorer, samples, scorer.card, training_keys, lambda done, total: advance(done))
-    if json_file:
-        report.write(json_file)
-    if picture:
-        report.draw(picture)
-    print(report.to_markdown())
-
-
-@click.command(no_args_is_help=True)
-@click.argument("first", type=FILE)
-@click.argument("second", type=FILE)
-def compare(first: Path, second: Path) -> None:
-    """Tell how much better the second report is.
-
-    FIRST, SECOND: files of mien evaluate --json, on the same images. Intervals are 95 % by paired bootstrap.
-    """
-    from mien.comparison import compare as compare_reports
-    from mien.comparison import read_report
-
-    found = compare_reports([read_report(first)], [read_report(second)])
-    print("| measure | second minus first | 95 % interval |\n|---|---|---|")
-    for name, (difference, low, high) in found.items():
-        print(f"| {name} | {difference:+.4f} | [{low:+.4f}, {high:+.4f}] |")
 
 
 @click.command(no_args_is_help=True)
@@ -199,12 +124,37 @@ def train(
     "--initial-weights", is_flag=True, help="Also write a small checkpoint beside it, to start trainings from."
 )
 @click.option("--fp16", is_flag=True, help="Store weights in half precision: half the size.")
-@click.option("--int8", is_flag=True, help="Compute in 8-bit integers: a third of the size.")
+@click.option(
+    "--int8",
+    is_flag=True,
+    help="Compute in 8-bit integers: a third of the size. Needs --calibrate-on: ranges are taken from faces of the "
+    "training split, and what it costs is measured on faces of --calibration-split; too much is an error.",
+)
 @click.option(
     "--margin",
     type=click.FloatRange(-0.4, 2),
     help="Added on every side of found faces, as a share of the box's longer side, so that they are framed as in "
     "training; the experiment's if not given.",
+)
+@click.option(
+    "--int8-weights", is_flag=True, help="Store weights in 8-bit integers: a third of the size, same speed and answers."
+)
+@click.option(
+    "--calibrate-on",
+    help="A data set: fit a temperature on its faces, so that scores are as sure as they are right, and choose the "
+    "confidence below which a face is marked as unsure. Faces that the network has learned from are left out.",
+)
+@click.option("--root", type=FILE, help="The file or folder that holds this data set.")
+@click.option(
+    "--calibration-split",
+    help="Its part, tenth-of-training if not given: for networks trained on tenth-of-training-training. For others, "
+    "name another with labels, such as public_test.",
+)
+@click.option(
+    "--keep-temperature",
+    is_flag=True,
+    help="Fit no temperature: the split serves for the rest alone. For networks that learned distributions of votes, "
+    "which majority labels make too sure, and where results on the split are to be reported.",
 )
 def export(
     checkpoint: Path,
@@ -215,23 +165,37 @@ def export(
     initial_weights: bool,
     fp16: bool,
     int8: bool,
+    int8_weights: bool,
     margin: float | None,
+    calibrate_on: str | None,
+    root: Path | None,
+    calibration_split: str | None,
+    keep_temperature: bool,
 ) -> None:
     """Write a trained network as an ONNX file.
 
     It is checked against torch and entered into manifest.json beside it. CHECKPOINT: a file from mien train.
     """
-    if fp16 and int8:
-        raise click.BadParameter("expected one of --fp16 and --int8, found both")
+    precisions = [name for name, wanted in (("fp16", fp16), ("int8", int8), ("int8-weights", int8_weights)) if wanted]
+    if len(precisions) > 1:
+        raise click.BadParameter(f"expected one of --fp16, --int8 and --int8-weights, found {len(precisions)}")
     more: dict[str, Any] = {}
     if deployed:
         more["method_options"] = {"deployed": deployed}
     if initial_weights:
         more["initial_weights"] = True
-    if fp16 or int8:
-        more["precision"] = "fp16" if fp16 else "int8"
+    if precisions:
+        more["precision"] = precisions[0]
     if margin is not None:
         more["margin"] = margin
+    if bool(calibrate_on) != bool(root) or ((calibration_split or keep_temperature) and not root):
+        raise click.BadParameter(
+            "expected --calibrate-on and --root together, --calibration-split and --keep-temperature only with them"
+        )
+    if calibrate_on and root:
+        with _train_extra():
+            from mien.calibration_faces import TENTH, CalibrationSplit
+        more["calibration"] = CalibrationSplit(calibrate_on, root, calibration_split or TENTH, keep_temperature)
     _export(checkpoint, out, name, licence, **more)
 
 
@@ -269,50 +233,3 @@ def _train_extra() -> Iterator[None]:
         raise MissingExtraError(
             f"this command needs {error.name}; install it with: pip install 'mien[train]'"
         ) from error
-
-
-@click.command(no_args_is_help=True)
-@click.option(
-    "--root", type=FILE, required=True, help="The folder with faces-dev.parquet, no-people.parquet and lfw.parquet."
-)
-@click.option("--detector", multiple=True, help="face-finder, haar, or the file of a face detector; can be repeated.")
-@click.option(
-    "--longest-px",
-    type=FRAME_SIDE,
-    multiple=True,
-    help=f"Longer side at which face-finders look, {LONGEST_PX} if not given; can be repeated.",
-)
-@click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
-def evaluate_detector(
-    root: Path, detector: tuple[str, ...], longest_px: tuple[int, ...], json_file: Path | None
-) -> None:
-    """Measure face detectors side by side."""
-    from mien.datasets.photographs import read_photographs
-    from mien.detection import DEFAULT_DETECTOR, OTHERS, FaceDetector, FaceFinder, make_detector
-    from mien.detector_evaluation import SMALLEST_SCORE, evaluate_detectors
-
-    detectors: dict[str, tuple[FaceDetector, FaceDetector]] = {}
-    for name in detector or [DEFAULT_DETECTOR]:
-        if name in OTHERS:
-            detectors[name] = (make_detector(name), make_detector(name))
-            continue
-        for side_px in longest_px or [LONGEST_PX]:
-            usual = make_detector(name, side_px)
-            detectors[f"{name}, {side_px} px"] = (usual, FaceFinder(name, side_px, SMALLEST_SCORE))
-    if "haar" in detectors:
-        from mien.haar import use_one_thread
-
-        use_one_thread()
-    people, empty, portraits = (
-        read_photographs(root, split) for split in ("faces-dev", "no-people-held-out", "lfw-held-out")
-    )
-    if json_file:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-    with progress_bar((len(people) + len(empty) + len(portraits)) * len(detectors), "evaluate-detector") as (
-        _,
-        advance,
-    ):
-        report = evaluate_detectors(detectors, people, empty, portraits, advance)
-    if json_file:
-        report.write(json_file)
-    print(report.to_markdown())

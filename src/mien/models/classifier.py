@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 
@@ -29,6 +30,15 @@ class Classifier(nn.Module, ABC):
     @abstractmethod
     def classify(self, features: Tensor) -> Tensor:
         """Features (B, D) to logits (B, K)."""
+
+    def divide_logits(self, temperature: float) -> None:
+        """Divide all logits to come by a temperature: fold it into the last layer.
+
+        A network whose `classify` ends in more than `classifier` has its own.
+        """
+        with torch.no_grad():
+            for parameter in self.classifier.parameters():
+                parameter.div_(temperature)
 
     def folded(self) -> "Classifier":
         """A network that answers the same in evaluation mode, without what training alone needs; by default itself."""

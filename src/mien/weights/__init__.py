@@ -39,6 +39,14 @@ class ModelCard:
     paper: str
     model_bytes: int = 0
     """Size of the ONNX file."""
+    temperature: float = 1.0
+    """What logits were divided by at export, so that scores are as sure as they are right; 1 for as they were trained.
+    It stands in the weights: nothing is left to do."""
+    calibration: str = ""
+    """The faces that this and `unsure_below` were fitted on, such as "fer2013 tenth-of-training"; empty for none."""
+    unsure_below: float = 0.0
+    """The confidence below which answers are more often wrong than right (`calibration.unsure_threshold`); 0 for never,
+    or not known."""
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as it stands in the manifest and in the ONNX file."""
@@ -52,6 +60,9 @@ class ModelCard:
             "scores": dict(self.scores),
             "licence": self.licence,
             "paper": self.paper,
+            "temperature": self.temperature,
+            "calibration": self.calibration,
+            "unsure_below": self.unsure_below,
         }
 
     @classmethod
@@ -69,6 +80,10 @@ class ModelCard:
                 licence=entry["licence"],
                 paper=entry["paper"],
                 model_bytes=model_bytes,
+                # Files of older versions have none of these.
+                temperature=float(entry.get("temperature", 1.0)),
+                calibration=entry.get("calibration", ""),
+                unsure_below=float(entry.get("unsure_below", 0.0)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{source}: expected a complete manifest entry, missing {error}") from error

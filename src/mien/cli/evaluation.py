@@ -1,0 +1,143 @@
+"""Commands that measure networks and detectors; they need no torch."""
+
+from pathlib import Path
+
+import click
+
+from mien.cli.options import FILE, FRAME_SIDE
+from mien.cli.progress_bar import progress_bar
+from mien.face_finder import LONGEST_PX
+
+
+@click.command(no_args_is_help=True)
+@click.option("--dataset", required=True, help="A name such as fer2013, ferplus, rafdb, ckplus or folder.")
+@click.option("--root", type=FILE, required=True, help="The file or folder that holds the data set.")
+@click.option("--split", required=True, help="The part to measure on, such as public_test.")
+@click.option("--model", help="A packaged network, or an ONNX file.")
+@click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
+@click.option("--picture", type=FILE, help="Write the confusion matrix as a PNG (needs mien[train]).")
+@click.option("--reliability", type=FILE, help="Write accuracy against confidence as a PNG (needs mien[train]).")
+@click.option(
+    "--risk-coverage", type=FILE, help="Write the error of the most confident faces as a PNG (needs mien[train])."
+)
+@click.option("--corruptions", is_flag=True, help="Measure on noisy, blurred, dark, badly cut ... faces as well.")
+@click.option("--corruption", multiple=True, help="Only this one, such as darkness; can be repeated.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open.")
+def evaluate(
+    dataset: str,
+    root: Path,
+    split: str,
+    model: str | None,
+    json_file: Path | None,
+    picture: Path | None,
+    reliability: Path | None,
+    risk_coverage: Path | None,
+    corruptions: bool,
+    corruption: tuple[str, ...],
+    threads: int,
+) -> None:
+    """Measure a network on a labelled data set."""
+    from mien.corruptions import CORRUPTIONS, SEVERITIES
+    from mien.datasets import open_dataset, training_pixel_keys
+    from mien.evaluation import evaluate as evaluate_scorer
+    from mien.robustness import measure_robustness
+    from mien.scorer import OnnxScorer
+    from mien.weights import default_model
+
+    names = tuple(dict.fromkeys(corruption)) or (tuple(CORRUPTIONS) if corruptions else ())
+    pictures = {"--picture": picture, "--reliability": reliability, "--risk-coverage": risk_coverage}
+    for option, wanted in pictures.items():
+        if wanted and names:
+            raise click.BadParameter(f"expected one of {option} and --corruptions, found both")
+    for target in (json_file, *pictures.values()):
+        if target:
+            target.parent.mkdir(parents=True, exist_ok=True)
+    scorer = OnnxScorer(model or default_model(), threads)
+    samples = open_dataset(dataset, root, split)
+    training_keys = training_pixel_keys(dataset, root, split, scorer.card.dataset)
+    if names:
+        with progress_bar(len(samples) * (1 + len(SEVERITIES) * len(names)), "evaluate") as (_, advance):
+            robustness = measure_robustness(
+                scorer, samples, scorer.card, names, training_keys, lambda done, total: advance(done)
+            )
+        if json_file:
+            robustness.write(json_file)
+        print(robustness.to_markdown())
+        return
+    with progress_bar(len(samples), "evaluate") as (_, advance):
+        report = evaluate_scorer(scorer, samples, scorer.card, training_keys, lambda done, total: advance(done))
+    if json_file:
+        report.write(json_file)
+    if picture:
+        report.draw(picture)
+    if reliability or risk_coverage:
+        from mien.plots import draw_reliability, draw_risk_coverage
+    if reliability:
+        draw_reliability(report.values, reliability)
+    if risk_coverage:
+        draw_risk_coverage(report.values, risk_coverage)
+    print(report.to_markdown())
+
+
+@click.command(no_args_is_help=True)
+@click.argument("first", type=FILE)
+@click.argument("second", type=FILE)
+def compare(first: Path, second: Path) -> None:
+    """Tell how much better the second report is.
+
+    FIRST, SECOND: files of mien evaluate --json, on the same images. Intervals are 95 % by paired bootstrap.
+    """
+    from mien.comparison import compare as compare_reports
+    from mien.comparison import read_report
+
+    found = compare_reports([read_report(first)], [read_report(second)])
+    print("| measure | second minus first | 95 % interval |\n|---|---|---|")
+    for name, (difference, low, high) in found.items():
+        print(f"| {name} | {difference:+.4f} | [{low:+.4f}, {high:+.4f}] |")
+
+
+@click.command(no_args_is_help=True)
+@click.option(
+    "--root", type=FILE, required=True, help="The folder with faces-dev.parquet, no-people.parquet and lfw.parquet."
+)
+@click.option("--detector", multiple=True, help="face-finder, haar, or the file of a face detector; can be repeated.")
+@click.option(
+    "--longest-px",
+    type=FRAME_SIDE,
+    multiple=True,
+    help=f"Longer side at which face-finders look, {LONGEST_PX} if not given; can be repeated.",
+)
+@click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
+def evaluate_detector(
+    root: Path, detector: tuple[str, ...], longest_px: tuple[int, ...], json_file: Path | None
+) -> None:
+    """Measure face detectors side by side."""
+    from mien.datasets.photographs import read_photographs
+    from mien.detection import DEFAULT_DETECTOR, OTHERS, FaceDetector, FaceFinder, make_detector
+    from mien.detector_evaluation import SMALLEST_SCORE, evaluate_detectors
+
+    detectors: dict[str, tuple[FaceDetector, FaceDetector]] = {}
+    for name in detector or [DEFAULT_DETECTOR]:
+        if name in OTHERS:
+            detectors[name] = (make_detector(name), make_detector(name))
+            continue
+        for side_px in longest_px or [LONGEST_PX]:
+            usual = make_detector(name, side_px)
+            detectors[f"{name}, {side_px} px"] = (usual, FaceFinder(name, side_px, SMALLEST_SCORE))
+    if "haar" in detectors:
+        from mien.haar import use_one_thread
+
+        use_one_thread()
+    people, empty, portraits = (
+        read_photographs(root, split) for split in ("faces-dev", "no-people-held-out", "lfw-held-out")
+    )
+    if json_file:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar((len(people) + len(empty) + len(portraits)) * len(detectors), "evaluate-detector") as (
+        _,
+        advance,
+    ):
+        report = evaluate_detectors(detectors, people, empty, portraits, advance)
+    if json_file:
+        report.write(json_file)
+    print(report.to_markdown())
