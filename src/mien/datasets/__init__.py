@@ -54,7 +54,11 @@ def open_dataset(name: str, root: Path, split: str) -> Dataset:
 
 def _open(name: str, root: Path, split: str) -> Dataset:
     made = parse_split(split)
-    return make_split(DATASETS[name](root, made.base), made) if made else DATASETS[name](root, split)
+    if made is None:
+        return DATASETS[name](root, split)
+    is_tenth = made.base == "training" and not made.by_class
+    drawn_from = read_fer2013(root, made.base) if is_tenth and name in FERPLUS else None
+    return make_split(DATASETS[name](root, made.base), made, drawn_from)
 
 
 def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "") -> set[str]:
