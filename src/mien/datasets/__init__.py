@@ -67,9 +67,9 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "
     learned_from: what a network's card says, such as "fer2013 training, with faces of lfw all labelled by rank-order".
     Where no part of it is this data set, the training split that belongs to the measured split is taken (for a part
     that mien made, its rest). Of a part that is labelled as if the rest were not, the rest may have been learned from
-    too, and counts. For another official split all of `training` counts where a part of it was learned from, so that figures
-    of networks that learned from different parts are of the same images. Empty where root does not hold the part, or
-    there is no training split.
+    too, and counts. For another official split all of `training` counts where a part of it was learned from, so that
+    figures of networks that learned from different parts are of the same images. Empty where root does not hold the
+    part, or there is no training split.
     """
     wanted = {
         (other, part)
