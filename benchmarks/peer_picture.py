@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 PANELS = {
@@ -22,7 +22,8 @@ KINDS = {
 """Legend, marker and colour of a kind."""
 FRONT = "most accurate at this cost or less"
 BEHIND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
-"""What a name is written on, so that lines do not cross it out."""
+NAME = {"va": "center", "size": 10.5, "zorder": 3, "bbox": BEHIND}
+"""How a name is written: over lines, which do not cross it out, and under points."""
 PLACES = ((9, 0, "left"), (-9, 0, "right"), (0, 12, "center"), (0, -12, "center"), (9, 13, "left"), (9, -13, "left"))
 """Where a name may stand beside its point: offsets in points and alignment, the first that is free."""
 
@@ -59,11 +60,12 @@ def draw_panel(axes: Axes, systems: dict[str, dict[str, Any]], quantity: str, un
             x, y = zip(*(places[name] for name in names), strict=True)
             low, high = zip(*(systems[name]["accuracy_interval"] for name in names), strict=True)
             below, above = ([abs(a - b) for a, b in zip(y, ends, strict=True)] for ends in (low, high))
-            axes.errorbar(x, y, (below, above), fmt="none", ecolor=colour, elinewidth=1.2, alpha=0.5)
-            axes.plot(x, y, marker, color=colour, markersize=8, label=legend)
+            axes.errorbar(x, y, (below, above), fmt="none", ecolor=colour, elinewidth=1.2, alpha=0.5, zorder=2)
+            axes.plot(x, y, marker, color=colour, markersize=8, label=legend, zorder=4)
     axes.margins(x=0.3, y=0.12)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_tick_params(labelsize=10)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.25)
@@ -84,9 +86,7 @@ def write_names(axes: Axes, places: dict[str, tuple[float, float]]) -> None:
     taken = [Bbox.from_bounds(x - 7, y - 7, 14, 14) for x, y in points]
     for name, place in places.items():
         for x, y, alignment in PLACES:
-            text = axes.annotate(
-                name, place, (x, y), textcoords="offset points", ha=alignment, va="center", fontsize=10.5, bbox=BEHIND
-            )
+            text = axes.annotate(name, place, (x, y), textcoords="offset points", ha=alignment, **NAME)
             box = text.get_window_extent()
             inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
             if inside and not any(box.overlaps(other) for other in taken):

@@ -8,14 +8,17 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import write_fer2013_csv
 from PIL import Image
 
 import mien
+from mien.cli import app
 from mien.cli.progress_bar import seconds_bar
 from mien.outputs import CsvFile, to_record, to_text
 
@@ -269,6 +272,13 @@ def test_models_and_version() -> None:
     assert "public_test accuracy: 0." in listed
     assert "face-finder  finds faces; " in listed
     assert "faces-dev average precision: 0." in listed
+
+
+def test_models_tell_which_classes_are_never_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = replace(mien.list_models()[0], calibration="drawn tenth", never_answered=("fear", "contempt"))
+    monkeypatch.setattr("mien.list_models", lambda: [card])
+    listed = CliRunner().invoke(app, ["models"]).stdout
+    assert "  gave no face of drawn tenth the answer fear or contempt\n" in listed
 
 
 def test_a_reader_that_leaves_early_is_no_error(examples: Path) -> None:

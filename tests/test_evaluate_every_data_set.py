@@ -190,7 +190,7 @@ def test_faces_without_labels_are_refused(
 
 
 def test_every_data_set_is_here() -> None:
-    tried = {name for _, name, *_ in official()} | {"ckplus-neutral", "faces", "lfw"}
+    tried = {name for _, name, *_ in official()} | {"ckplus-neutral", "faces", "lfw", "people"}
     assert tried == set(DATASETS)
 
 
@@ -236,4 +236,4 @@ def test_a_part_that_cannot_be_told_without_votes_counts_whole(tmp_path: Path) -
     with (tmp_path / "fer2013new.csv").open("w") as stream:
         csv.writer(stream).writerow(["Usage"])
     with pytest.raises(mien.errors.DatasetError, match=r"fer2013new\.csv: expected the columns"):
-        training_pixel_keys("fer2013", tmp_path, "public_test", "ferplus labelled-25-of-training")
+        training_pixel_keys("fer2013", tmp_path, "fold-1-of-3", "ferplus fold-1-of-3-training")

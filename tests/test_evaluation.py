@@ -5,14 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from mien.datasets import Dataset, Sample, pixel_key
+from mien.cli import app
+from mien.datasets import Dataset, Sample, as_faces, open_dataset, pixel_key
 from mien.errors import DatasetError
 from mien.evaluation import evaluate
 from mien.expressions import BASIC_7, FERPLUS_8
 from mien.plots import draw_reliability, draw_risk_coverage
 from mien.preprocessing import ImageArray, Preprocessing
-from mien.weights import ModelCard
+from mien.scorer import OnnxScorer, mirrored
+from mien.weights import ModelCard, default_model
 
 
 class Drawn(Dataset):
@@ -89,6 +92,25 @@ def test_a_calibrated_network_is_told() -> None:
     plain = evaluate(scorer_of(2), dataset, card(("a", "b")))  # type: ignore[arg-type]
     assert plain.values["unsure"] is None
     assert "Calibrated" not in plain.values["protocol"]
+
+
+def test_mirrored_faces_are_averaged_and_the_report_says_so(class_folders: Path, tmp_path: Path) -> None:
+    command = ["evaluate", "--dataset", "folder", "--root", str(class_folders), "--split", "public_test"]
+    reports = {}
+    for name, more in {"plain": [], "mirrored": ["--mirror"]}.items():
+        file = tmp_path / f"{name}.json"
+        result = CliRunner().invoke(app, [*command, *more, "--json", str(file)])
+        assert result.exit_code == 0, result.output
+        reports[name] = json.loads(file.read_text())
+    assert "one forward pass, no test-time augmentation" in reports["plain"]["protocol"]
+    assert "mean of each face and its mirror image (two forward passes)" in reports["mirrored"]["protocol"]
+    scorer = OnnxScorer(default_model())
+    samples = open_dataset("folder", class_folders, "public_test")
+    faces, _ = as_faces(samples[:], scorer.card.preprocessing)
+    expected = (scorer(faces) + scorer(np.ascontiguousarray(faces[:, :, ::-1]))) / 2
+    np.testing.assert_allclose(mirrored(scorer.logits_and_features)(faces), expected, atol=1e-6)
+    names = [scorer.card.expressions.index(name) for name in reports["mirrored"]["expressions"]]
+    assert reports["mirrored"]["predictions"] == expected[:, names].argmax(axis=1).tolist()
 
 
 def test_images_of_the_training_split_are_left_out_of_the_second_figure() -> None:

@@ -65,7 +65,10 @@ def test_wrong_experiments_are_named(tmp_path: Path, text: str, message: str) ->
             r"none: expected a checkpoint or a packaged network .fer-mobilenet, rlr-cnet.",
         ),
         ({"augmentation": {"masks": [3, 2]}}, "masks: the first value .3. must not exceed the second"),
-        ({"method": {"name": "magic"}}, "unknown method 'magic'; known: cumulative, detection, joint-loss, standard"),
+        (
+            {"method": {"name": "magic"}},
+            "unknown method 'magic'; known: cumulative, detection, distillation, joint-loss, standard",
+        ),
     ],
 )
 def test_wrong_options_are_named_before_data_is_read(changes: dict[str, object], message: str) -> None:

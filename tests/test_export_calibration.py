@@ -105,6 +105,8 @@ def test_a_network_that_is_too_sure_is_told_how_much(checkpoint: Path, fer2013: 
     assert calibrated.calibration == "fer2013 all"
     after = TorchScorer(network, Preprocessing())(faces)
     assert negative_log_likelihood(after, labels) <= negative_log_likelihood(probabilities, labels) + 1e-6
+    answers = {BASIC_7[index] for index in after.argmax(axis=1)}
+    assert set(calibrated.never_answered) == set(BASIC_7) - answers
     again = calibrate(network, card(), HeldOut(source, faces, labels))
     assert again.temperature == pytest.approx(1, abs=1e-4)
     assert calibrated.unsure_below == pytest.approx(unsure_threshold(after, labels), abs=1e-6)
@@ -200,7 +202,7 @@ def test_ranges_are_of_faces_that_were_learned(fer2013: Path) -> None:
 
 
 def test_cards_of_older_versions_are_not_calibrated(checkpoint: Path) -> None:
-    fields = {"temperature": 1.5, "calibration": "fer2013 x", "unsure_below": 0.5}
+    fields = {"temperature": 1.5, "calibration": "fer2013 x", "unsure_below": 0.5, "never_answered": ["fear"]}
     entry = card(**fields).to_dict()
     assert {key: entry[key] for key in fields} == fields
     older = ModelCard.from_dict({key: entry[key] for key in entry if key not in fields}, 0, "x")

@@ -80,7 +80,7 @@ def test_clipped_activation_is_an_option_without_parameters() -> None:
 def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(
         ExperimentError,
-        match=r"unknown network 'vgg'; known: ac-net, fer-mobilenet-v3, rlr-cnet, ",
+        match=r"unknown network 'vgg'; known: ac-net, dense-face, fer-mobilenet-v3, rlr-cnet, ",
     ):
         build_network("vgg", 7, 1, {})
     with pytest.raises(ExperimentError, match=r"unknown option depth; known: .*stem"):

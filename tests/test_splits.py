@@ -145,3 +145,17 @@ def test_images_that_a_network_learned_from_are_known_by_its_card(fer2013: Path)
     assert official == set(keys(fer2013, "training"))
     assert training_pixel_keys("fer2013", fer2013, "random-80-20", "ckplus all") == learned
     assert training_pixel_keys("fer2013", fer2013, "public_test") == official
+    part = "fer2013 tenth-of-training-training, with FERPlus votes"
+    assert training_pixel_keys("fer2013", fer2013, "public_test", part) == official
+    rest = training_pixel_keys("fer2013", fer2013, "tenth-of-training", part)
+    assert rest == set(keys(fer2013, "tenth-of-training-training"))
+    assert not rest & set(keys(fer2013, "tenth-of-training"))
+
+
+def test_the_tenth_of_ferplus_has_the_images_of_fer2013s(fer2013_parquet: Path) -> None:
+    tenth, rest = (set(keys(fer2013_parquet, name)) for name in ("tenth-of-training", "tenth-of-training-training"))
+    for name in ("ferplus", "ferplus-distribution"):
+        part = f"tenth-of-training{'-training' * (name != 'ferplus')}"
+        found = {pixel_key(sample.image) for sample in open_dataset(name, fer2013_parquet, part)}
+        assert found <= (tenth if name == "ferplus" else rest)
+        assert len(found) > 0.8 * len(tenth)

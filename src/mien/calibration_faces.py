@@ -55,7 +55,7 @@ def held_out_faces(source: CalibrationSplit, checkpoint: Checkpoint, card: Model
     """The faces of a split that a network has not learned from.
 
     Whether it has is told by pixels, over all splits that it and the networks it started from learned from: names
-    alone do not tell, since FER2013 repeats images, and each form of FERPlus draws its own tenth. Raises DatasetError
+    alone do not tell, since FER2013 repeats images. Raises DatasetError
     for other classes than the network's, and where fewer than `FEWEST` faces remain.
     """
     samples = open_dataset(source.dataset, source.root, source.split)

@@ -23,6 +23,8 @@ from mien.weights import ModelCard
 
 RESAMPLES = 1000
 MEASURES = ("accuracy", "mean_class_accuracy", "macro_f1", "ece", "negative_log_likelihood", "brier_score")
+NO_AUGMENTATION = "one forward pass, no test-time augmentation"
+MIRRORED = "mean of each face and its mirror image (two forward passes)"
 SMALLEST_CLASS = 50
 """Classes with fewer images carry no claim of their own."""
 
@@ -107,12 +109,14 @@ def evaluate(
     card: ModelCard,
     training_keys: Collection[str] = (),
     show_progress: Callable[[int, int], None] = lambda done, total: None,
+    augmentation: str = NO_AUGMENTATION,
 ) -> Report:
-    """Measure a scorer on a data set, one forward pass a face, no test-time augmentation.
+    """Measure a scorer on a data set.
 
     score_faces: from faces uint8 (N, S, S, C) to probabilities (N, K), as `card` describes them.
     training_keys: pixel keys of the training split; a second set of figures leaves these images out.
     show_progress: called with the number of faces done and in all.
+    augmentation: how the scorer looks at a face, for the report's protocol.
 
     Where data set and network have different classes, only those that both have are used: images of other
     classes are left out, scores renormalised, and the report says so. Raises DatasetError when they
@@ -133,7 +137,7 @@ def evaluate(
             "model": card.name,
             "dataset": dataset.name,
             "split": dataset.split,
-            "protocol": protocol_of(dataset, card, shared),
+            "protocol": protocol_of(dataset, card, shared, augmentation),
             **classification_measures(scores, truth, shared),
             "reliability": calibration.reliability(scores, truth),
             "risk_coverage": calibration.risk_coverage(scores, truth),
@@ -150,12 +154,9 @@ def evaluate(
     )
 
 
-def protocol_of(dataset: Dataset, card: ModelCard, shared: Sequence[str]) -> str:
+def protocol_of(dataset: Dataset, card: ModelCard, shared: Sequence[str], augmentation: str) -> str:
     """How a scorer is measured on a data set, in words."""
-    protocol = (
-        f"{dataset.split_is}, one forward pass, no test-time augmentation; "
-        f"95 % bootstrap intervals ({RESAMPLES} resamples)."
-    )
+    protocol = f"{dataset.split_is}, {augmentation}; 95 % bootstrap intervals ({RESAMPLES} resamples)."
     if not set(shared) == set(dataset.expressions) == set(card.expressions):
         protocol += f" Only the classes both have: {', '.join(shared)}; scores renormalised."
     if card.calibration:

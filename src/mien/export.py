@@ -113,16 +113,20 @@ def export_checkpoint(
 def calibrate(network: Classifier, card: ModelCard, held_out: HeldOut) -> ModelCard:
     """Divide the network's logits by the temperature that fits held-out faces best; its card with that.
 
-    The card also tells below which confidence it is then unsure.
+    The card also tells below which confidence it is then unsure, and which classes it never answers.
     """
     scorer, temperature = TorchScorer(network, card.preprocessing), 1.0
     if not held_out.source.keep_temperature:
         temperature = fit_temperature(scorer.logits(held_out.faces), held_out.labels)
         network.divide_logits(temperature)
-    unsure_below = unsure_threshold(scorer(held_out.faces), held_out.labels)
-    calibration = held_out.source.name
+    probabilities = scorer(held_out.faces)
+    answered = set(probabilities.argmax(axis=1).tolist())
     return replace(
-        card, temperature=round(temperature, 6), calibration=calibration, unsure_below=round(unsure_below, 6)
+        card,
+        temperature=round(temperature, 6),
+        calibration=held_out.source.name,
+        unsure_below=round(unsure_threshold(probabilities, held_out.labels), 6),
+        never_answered=tuple(name for index, name in enumerate(card.expressions) if index not in answered),
     )
 
 

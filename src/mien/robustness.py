@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mien.corruptions import CORRUPTIONS, SEVERITIES, corrupt, require_corruption
 from mien.datasets import Dataset
-from mien.evaluation import Report, classification_measures, protocol_of, vote_measures
+from mien.evaluation import NO_AUGMENTATION, Report, classification_measures, protocol_of, vote_measures
 from mien.face_batches import FaceBatch, face_batches, join_batches, shared_classes, shared_scores
 from mien.scorer import Scorer
 from mien.weights import ModelCard
@@ -65,6 +65,7 @@ def measure_robustness(
     names: Sequence[str] = tuple(CORRUPTIONS),
     training_keys: Collection[str] = (),
     show_progress: Callable[[int, int], None] = lambda done, total: None,
+    augmentation: str = NO_AUGMENTATION,
 ) -> RobustnessReport:
     """Measure a scorer on a data set under corruptions, each at all severities.
 
@@ -100,7 +101,7 @@ def measure_robustness(
             "model": card.name,
             "dataset": dataset.name,
             "split": dataset.split,
-            "protocol": _protocol(dataset, card, shared, names),
+            "protocol": f"{protocol_of(dataset, card, shared, augmentation)} {_made_by(dataset, card, names)}",
             "expressions": list(shared),
             "n": len(faces.labels),
             "untouched": untouched,
@@ -141,13 +142,13 @@ def _score_variants(
     return {variant: np.concatenate(part) for variant, part in parts.items()}, join_batches(known)
 
 
-def _protocol(dataset: Dataset, card: ModelCard, shared: Sequence[str], names: Sequence[str]) -> str:
+def _made_by(dataset: Dataset, card: ModelCard, names: Sequence[str]) -> str:
     size_px = card.preprocessing.size_px
     chosen = "".join(f" --corruption {name}" for name in names) if set(names) != set(CORRUPTIONS) else ""
     return (
-        f"{protocol_of(dataset, card, shared)} Corruptions of mien.corruptions, on face crops of {size_px} x {size_px} "
-        "pixels; what is drawn depends on an image's position and the corruption's name alone. By: mien evaluate "
-        f"--model {card.name} --dataset {dataset.name} --root PATH --split {dataset.split} --corruptions{chosen}"
+        f"Corruptions of mien.corruptions, on face crops of {size_px} x {size_px} pixels; what is drawn depends on an "
+        f"image's position and the corruption's name alone. By: mien evaluate --model {card.name} "
+        f"--dataset {dataset.name} --root PATH --split {dataset.split} --corruptions{chosen}"
     )
 
 

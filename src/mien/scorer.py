@@ -34,6 +34,11 @@ def score_with_mirror(
     return probabilities, mean_features
 
 
+def mirrored(score: Callable[[ImageArray], tuple[NDArray[np.float32], NDArray[np.float32]]]) -> Scorer:
+    """A scorer that gives the mean probabilities of each face and its mirror image; score: see `score_with_mirror`."""
+    return lambda faces: score_with_mirror(score, faces)[0]
+
+
 class OnnxScorer:
     """A network in ONNX Runtime on the CPU.
 

@@ -22,6 +22,7 @@ from mien.face_finder import LONGEST_PX
 )
 @click.option("--corruptions", is_flag=True, help="Measure on noisy, blurred, dark, badly cut ... faces as well.")
 @click.option("--corruption", multiple=True, help="Only this one, such as darkness; can be repeated.")
+@click.option("--mirror", is_flag=True, help="Average each face with its mirror image, at twice the time.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open.")
 def evaluate(
     dataset: str,
@@ -34,14 +35,16 @@ def evaluate(
     risk_coverage: Path | None,
     corruptions: bool,
     corruption: tuple[str, ...],
+    mirror: bool,
     threads: int,
 ) -> None:
     """Measure a network on a labelled data set."""
     from mien.corruptions import CORRUPTIONS, SEVERITIES
     from mien.datasets import open_dataset, training_pixel_keys
+    from mien.evaluation import MIRRORED, NO_AUGMENTATION
     from mien.evaluation import evaluate as evaluate_scorer
     from mien.robustness import measure_robustness
-    from mien.scorer import OnnxScorer
+    from mien.scorer import OnnxScorer, mirrored
     from mien.weights import default_model
 
     names = tuple(dict.fromkeys(corruption)) or (tuple(CORRUPTIONS) if corruptions else ())
@@ -55,17 +58,21 @@ def evaluate(
     scorer = OnnxScorer(model or default_model(), threads)
     samples = open_dataset(dataset, root, split)
     training_keys = training_pixel_keys(dataset, root, split, scorer.card.dataset)
+    score = mirrored(scorer.logits_and_features) if mirror else scorer
+    augmentation = MIRRORED if mirror else NO_AUGMENTATION
     if names:
         with progress_bar(len(samples) * (1 + len(SEVERITIES) * len(names)), "evaluate") as (_, advance):
             robustness = measure_robustness(
-                scorer, samples, scorer.card, names, training_keys, lambda done, total: advance(done)
+                score, samples, scorer.card, names, training_keys, lambda done, total: advance(done), augmentation
             )
         if json_file:
             robustness.write(json_file)
         print(robustness.to_markdown())
         return
     with progress_bar(len(samples), "evaluate") as (_, advance):
-        report = evaluate_scorer(scorer, samples, scorer.card, training_keys, lambda done, total: advance(done))
+        report = evaluate_scorer(
+            score, samples, scorer.card, training_keys, lambda done, total: advance(done), augmentation
+        )
     if json_file:
         report.write(json_file)
     if picture:

@@ -80,6 +80,8 @@ def models() -> None:
             f"{card.preprocessing.size_px} px, learned from {card.dataset}"
         )
         print(f"  {', '.join(card.expressions)}")
+        if card.never_answered:
+            print(f"  gave no face of {card.calibration} the answer {' or '.join(card.never_answered)}")
         for name, score in card.scores.items():
             print(f"  {name}: {score:.4f}")
     for found in list_detectors():

@@ -54,7 +54,11 @@ def open_dataset(name: str, root: Path, split: str) -> Dataset:
 
 def _open(name: str, root: Path, split: str) -> Dataset:
     made = parse_split(split)
-    return make_split(DATASETS[name](root, made.base), made) if made else DATASETS[name](root, split)
+    if made is None:
+        return DATASETS[name](root, split)
+    is_tenth = made.base == "training" and not made.by_class
+    drawn_from = read_fer2013(root, made.base) if is_tenth and name in FERPLUS else None
+    return make_split(DATASETS[name](root, made.base), made, drawn_from)
 
 
 def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "") -> set[str]:
@@ -63,7 +67,9 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "
     learned_from: what a network's card says, such as "fer2013 training, with faces of lfw all labelled by rank-order".
     Where no part of it is this data set, the training split that belongs to the measured split is taken (for a part
     that mien made, its rest). Of a part that is labelled as if the rest were not, the rest may have been learned from
-    too, and counts. Empty where root does not hold the part, or there is no training split.
+    too, and counts. For another official split all of `training` counts where a part of it was learned from, so that
+    figures of networks that learned from different parts are of the same images. Empty where root does not hold the
+    part, or there is no training split.
     """
     wanted = {
         (other, part)
@@ -75,6 +81,11 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "
         if learned is None:
             return set()
         wanted = {(name, learned)}
+    if parse_split(split) is None:
+        wanted = {
+            (other, made.base if (made := parse_split(part)) and made.base not in ("all", split) else part)
+            for other, part in wanted
+        }
     parts = ((other, f"{part}-rest") for other, part in wanted if (made := parse_split(part)) and made.by_class)
     wanted |= {each for each in parts if not each[1].endswith("-rest-rest") and each[1] != split}
     keys: set[str] = set()

@@ -7,7 +7,8 @@ A split's name gives the held-out part, and the same name with `-training` the r
 - `random-80-20`, `random-80-20-seed-K`: a fifth of the images, drawn group by group with seed 0 or K;
 - `random-80-20-shared-pixels...`: drawn image by image, so that identical images fall on both sides (a leak);
 - `random-80-20-shared-subjects...`: images of one person on both sides, where subjects are known (a leak);
-- `tenth-of-training`: a tenth of the official training split, for what must be fitted apart;
+- `tenth-of-training`: a tenth of the official training split, for what must be fitted apart; that of FERPlus has the
+  images of FER2013's, so that a network that learned from the rest of either has seen none of it;
 - `labelled-P-of-training`, `labelled-P-of-training-seed-K`: P in a hundred of each class of the official training
   split, to learn from as if the others, the same name with `-rest`, had no labels.
 """
@@ -120,14 +121,16 @@ def parse_split(name: str) -> MadeSplit | None:
     return None
 
 
-def make_split(whole: Dataset, split: MadeSplit) -> Subset:
+def make_split(whole: Dataset, split: MadeSplit, drawn_from: Dataset | None = None) -> Subset:
     """The part of a data set (opened as `split.base`) that a made split is.
 
+    drawn_from: the data set whose groups are drawn, where that is a larger one of the same pictures; `whole` if None.
     Raises DatasetError for more folds than groups, and for random parts of a data set with known subjects
     unless the name says that it shares them.
     """
     _refuse_hidden_leaks(whole, split)
-    keys = _group_keys(whole, split.shared)
+    own_keys = _group_keys(whole, split.shared)
+    keys = own_keys if drawn_from is None else _group_keys(drawn_from, split.shared)
     groups = sorted(set(keys))
     if split.fold:
         index, count = split.fold
@@ -142,7 +145,7 @@ def make_split(whole: Dataset, split: MadeSplit) -> Subset:
             held_out |= _draw([key for key in groups if class_of[key] == label], keys, split)
     else:
         held_out = _draw(groups, keys, split)
-    chosen = [index for index, key in enumerate(keys) if (key in held_out) != split.training]
+    chosen = [index for index, key in enumerate(own_keys) if (key in held_out) != split.training]
     return Subset(whole, chosen, split.name)
 
 

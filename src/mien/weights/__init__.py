@@ -47,6 +47,8 @@ class ModelCard:
     unsure_below: float = 0.0
     """The confidence below which answers are more often wrong than right (`calibration.unsure_threshold`); 0 for never,
     or not known."""
+    never_answered: tuple[str, ...] = ()
+    """Classes that the network gave none of these faces as its answer."""
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as it stands in the manifest and in the ONNX file."""
@@ -63,6 +65,7 @@ class ModelCard:
             "temperature": self.temperature,
             "calibration": self.calibration,
             "unsure_below": self.unsure_below,
+            "never_answered": list(self.never_answered),
         }
 
     @classmethod
@@ -84,6 +87,7 @@ class ModelCard:
                 temperature=float(entry.get("temperature", 1.0)),
                 calibration=entry.get("calibration", ""),
                 unsure_below=float(entry.get("unsure_below", 0.0)),
+                never_answered=tuple(entry.get("never_answered", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{source}: expected a complete manifest entry, missing {error}") from error
