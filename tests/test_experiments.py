@@ -62,7 +62,7 @@ def test_wrong_experiments_are_named(tmp_path: Path, text: str, message: str) ->
         ),
         (
             {"network": {"name": "rlr-cnet", "weights": "none"}},
-            r"none: expected a checkpoint or a packaged network .fer-mobilenet, rlr-cnet.",
+            r"none: expected a checkpoint or a packaged network .fer-mobilenet, mien-1m, rlr-cnet.",
         ),
         ({"augmentation": {"masks": [3, 2]}}, "masks: the first value .3. must not exceed the second"),
         (
