@@ -93,23 +93,21 @@ def test_what_int8_may_cost_worked_by_hand(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(re.findall(r"\d\.\d{4}", str(raised.value))) == 5  # all figures
 
 
-@pytest.mark.parametrize(("model", "dataset"), [("rlr-cnet", "fer2013"), ("fer-mobilenet", "ferplus")])
-def test_packaged_networks_in_int8_on_real_faces(
-    fer2013_parquet: Path, tmp_path: Path, model: str, dataset: str
-) -> None:
-    encoded, expected = read_model(model), OnnxScorer(model)
+def test_a_packaged_network_in_int8_on_real_faces(fer2013_parquet: Path, tmp_path: Path) -> None:
+    encoded, expected = read_model("rlr-cnet"), OnnxScorer("rlr-cnet")  # which is packaged in fp32
     preprocessing = expected.card.preprocessing
-    training = open_dataset(dataset, fer2013_parquet, "training")
+    training = open_dataset("fer2013", fer2013_parquet, "training")
     drawn = np.random.default_rng(0).permutation(len(training))[:300]
     ranges, _ = as_faces([training[int(index)] for index in drawn], preprocessing)
-    faces, labels = as_faces(open_dataset(dataset, fer2013_parquet, "public_test")[:], preprocessing)
+    faces, labels = as_faces(open_dataset("fer2013", fer2013_parquet, "public_test")[:1200], preprocessing)
     fp32 = expected(faces)
     for name, smaller in (
         ("int8", to_int8(encoded, to_network_input(ranges, preprocessing))),
         ("int8-weights", to_int8_weights(encoded)),
     ):
+        assert len(smaller) < 0.35 * len(encoded)
         (tmp_path / name).write_bytes(smaller)
         found = OnnxScorer(str(tmp_path / name))(faces)
         check_int8(fp32, found, labels, name)
         divergence = metrics.kl_divergences(fp32, found).mean()
-        assert divergence < (0.005 if name == "int8" else 0.0002)  # measured: 0.002 and 0.0007, 0.00007 and 0.00002
+        assert divergence < (0.005 if name == "int8" else 0.0002)  # measured: 0.002 and 0.00007
