@@ -21,7 +21,7 @@ from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from mien.training.config import Experiment, experiment_to_dict
 from mien.training.estimate import estimate_seconds
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
-from mien.training.machine import find_device, keep_freed_memory
+from mien.training.machine import computes_in_bfloat16, find_device, keep_freed_memory
 from mien.training.methods import method_class
 from mien.training.methods.method import AnyBatch, AnyData
 from mien.training.optimization import (
@@ -173,8 +173,8 @@ class Training:
         return results
 
     def _precision(self) -> AbstractContextManager[Any]:
-        if self.device.type == "cuda" and self.experiment.mixed_precision:
-            return torch.autocast("cuda", torch.bfloat16)
+        if self.experiment.mixed_precision and computes_in_bfloat16(self.device):
+            return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
 
     def averaged(self) -> Any:

@@ -20,6 +20,13 @@ def find_device(name: str | None) -> torch.device:
     return device
 
 
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies in bfloat16 faster than in float32: GPUs, and processors with instructions for it."""
+    if device.type == "cpu":
+        return any(torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+    return device.type == "cuda"
+
+
 def keep_freed_memory() -> None:
     """Ask glibc to keep freed memory instead of giving it back to the system after every step.
 
