@@ -10,12 +10,24 @@ from mien.training.loop import check_experiment
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
+def made_by_an_experiment(source: str) -> bool:
+    """Whether a source of weights is the checkpoint of another experiment, runs/NAME/best.safetensors."""
+    file = Path(source)
+    if not file.suffix:
+        return False
+    assert (EXPERIMENTS / file.parent.relative_to("runs")).with_suffix(".toml").exists()
+    return True
+
+
 @pytest.mark.parametrize("file", sorted(EXPERIMENTS.rglob("*.toml")), ids=lambda file: file.stem)
 def test_committed_experiments_are_valid(file: Path) -> None:
     experiment = read_experiment(file)
-    if (before := Path(experiment.network.weights)).suffix:  # a checkpoint, which another experiment makes
-        assert (EXPERIMENTS / f"{before.parent.name}.toml").exists()
+    if made_by_an_experiment(experiment.network.weights):
         experiment = replace(experiment, network=replace(experiment.network, weights=""))
+    if teachers := experiment.method.options.get("teachers"):
+        found = ["mien-1m" if made_by_an_experiment(name) else name for name in teachers]
+        options = {**experiment.method.options, "teachers": found}
+        experiment = replace(experiment, method=replace(experiment.method, options=options))
     check_experiment(experiment)
 
 

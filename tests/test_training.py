@@ -15,6 +15,7 @@ from PIL import Image
 
 from mien.datasets import as_faces, open_dataset
 from mien.errors import CheckpointError, DatasetError, ExperimentError
+from mien.models import build_network
 from mien.preprocessing import Preprocessing
 from mien.training import config
 from mien.training.batches import Batch
@@ -22,7 +23,7 @@ from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.deployment import deployable_network
 from mien.training.loop import Training, train
-from mien.training.machine import find_device
+from mien.training.machine import find_device, gains_from_bfloat16
 from mien.training.methods.standard import Standard
 from mien.training.randomness import derive_seed
 from mien.training.resumption import require_same_experiment
@@ -194,6 +195,17 @@ def test_devices_are_checked() -> None:
     for name in ("toaster", "cuda" if not torch.cuda.is_available() else "cuda:99"):
         with pytest.raises(ExperimentError, match=f"device '{name}': expected one that torch can use"):
             find_device(name)
+
+
+@pytest.mark.parametrize(("name", "gains"), [("dense-face", True), ("rlr-cnet", False)])
+def test_mixed_precision_where_it_is_faster(name: str, gains: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build_network(name, 7, 1, {})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert gains_from_bfloat16(network, torch.device("cpu")) == gains
+    assert gains_from_bfloat16(network, torch.device("cuda"))
+    assert not gains_from_bfloat16(network, torch.device("mps"))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    assert not gains_from_bfloat16(network, torch.device("cpu"))
 
 
 def test_weights_that_do_not_fit_their_network_are_refused(finished: Path, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ class DenseFace(Classifier):
     """
 
     paper = "https://arxiv.org/abs/2101.03697"
+    bfloat16_on_cpu = True
 
     def __init__(
         self,

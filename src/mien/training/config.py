@@ -50,7 +50,8 @@ class Experiment:
     as they are, without augmentation (plain_statistics.py). With joint.own_share, the average then answers by those of
     the batch."""
     mixed_precision: bool = True
-    """bfloat16 autocast, on devices that compute faster in it: GPUs, and processors with AVX512_BF16 or AMX."""
+    """bfloat16 autocast where it is faster: on GPUs, and for networks of dense convolutions on processors with
+    AVX512_BF16 or AMX."""
 
     @model_validator(mode="after")
     def _check(self) -> "Experiment":

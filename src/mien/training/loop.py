@@ -5,7 +5,7 @@ import math
 import platform
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from mien.training.config import Experiment, experiment_to_dict
 from mien.training.estimate import estimate_seconds
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
-from mien.training.machine import computes_in_bfloat16, find_device, keep_freed_memory
+from mien.training.machine import find_device, keep_freed_memory, mixed_precision
 from mien.training.methods import method_class
 from mien.training.methods.method import AnyBatch, AnyData
 from mien.training.optimization import (
@@ -162,7 +162,8 @@ class Training:
             batch = self.relabel(batch, self._averaged, passed)
         torch.manual_seed(derive_seed(self.experiment.seed, "network", self.epoch, step))
         self.optimizer.zero_grad()
-        with self._precision():
+        precision = mixed_precision(self.network, self.device) if self.experiment.mixed_precision else nullcontext()
+        with precision:
             results = self.method.loss(self.network, batch, self.epoch)
         results["loss"].backward()  # type: ignore[no-untyped-call]
         if self.experiment.optimizer.clip_norm is not None:
@@ -171,11 +172,6 @@ class Training:
         self.optimizer.step()
         self.average.update(position)
         return results
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.experiment.mixed_precision and computes_in_bfloat16(self.device):
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
 
     def averaged(self) -> Any:
         """A copy of the network with the averaged weights."""

@@ -4,6 +4,7 @@ import ctypes
 import platform
 
 import torch
+from torch import nn
 
 from mien.errors import ExperimentError
 
@@ -20,11 +21,18 @@ def find_device(name: str | None) -> torch.device:
     return device
 
 
-def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies in bfloat16 faster than in float32: GPUs, and processors with instructions for it."""
+def gains_from_bfloat16(network: nn.Module, device: torch.device) -> bool:
+    """Whether a network trains faster in mixed precision there: on GPUs, and some on processors made for it."""
     if device.type == "cpu":
-        return any(torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+        found = torch.cpu.get_capabilities()
+        made_for_it = found.get("avx512_bf16", False) or found.get("amx_bf16", False)
+        return made_for_it and getattr(network, "bfloat16_on_cpu", False)
     return device.type == "cuda"
+
+
+def mixed_precision(network: nn.Module, device: torch.device) -> torch.autocast:
+    """bfloat16 autocast where a network gains from it, and none elsewhere."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=gains_from_bfloat16(network, device))
 
 
 def keep_freed_memory() -> None:

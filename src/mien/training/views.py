@@ -30,6 +30,7 @@ from mien.training.averaged import averaged_network
 from mien.training.batches import BatchSource, normalised
 from mien.training.checkpoint import load_checkpoint
 from mien.training.initial_weights import find_initial_weights
+from mien.training.machine import mixed_precision
 from mien.training.progress import duration
 from mien.training.randomness import generator
 
@@ -144,7 +145,9 @@ class Teachers:
             if size_px != view.shape[-1]:
                 images = functional.interpolate(images, (size_px, size_px), mode="bilinear", antialias=True)
             both = normalised(torch.cat((images, images.flip(3))), teacher.preprocessing)
-            features = teacher.network.forward_features(both)
+            with mixed_precision(teacher.network, both.device):
+                features = teacher.network.forward_features(both)
+            features = features.float()
             logits = {"labels": teacher.network.classify(features) if teacher.has_labels else None}
             logits["votes"] = teacher.network.vote_head(features) if teacher.network.vote_head is not None else None
             if teacher.has_votes:
