@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.clustering import THRESHOLD, nearest_neighbours, normalise, rank_order_clusters
+from mien.labelling.clustering import THRESHOLD, nearest_neighbours, normalise, rank_order_clusters
 
 WIDTH = 256
 NOISE_SHARE = 0.1

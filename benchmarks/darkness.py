@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from mien import Recognizer, list_models
-from mien.corruptions import BRIGHTNESS, darkness
 from mien.datasets.photographs import read_photographs
-from mien.detection import DEFAULT_DETECTOR, Detection, FaceDetector, make_detector
+from mien.detection.detection import DEFAULT_DETECTOR, Detection, FaceDetector, make_detector
+from mien.evaluation.corruptions import BRIGHTNESS, darkness
 from mien.images import read_image
 from mien.preprocessing import ImageArray
 from mien.results import Face, intersection_over_union

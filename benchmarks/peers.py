@@ -28,8 +28,8 @@ from peer_picture import draw
 from peer_systems import System, mien_systems, open_peers, stand_in
 
 from mien.datasets import Dataset, Sample, as_faces, open_dataset, training_pixel_keys
-from mien.evaluation import evaluate
-from mien.export import drawn_faces
+from mien.evaluation.report import evaluate
+from mien.export.pipeline import drawn_faces
 from mien.preprocessing import Preprocessing
 
 BATCHES = (1, 32)

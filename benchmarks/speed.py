@@ -25,8 +25,8 @@ from PIL import Image
 
 from mien import Recognizer
 from mien.datasets import Dataset, Sample
+from mien.detection.haar import HaarDetector
 from mien.expressions import BASIC_7
-from mien.haar import HaarDetector
 from mien.images import read_image
 from mien.models import blocks
 from mien.preprocessing import crop_face

@@ -26,8 +26,8 @@ from mien import Recognizer, Video
 from mien.cli.videos import annotated
 from mien.drawing import draw_faces
 from mien.results import Box, Face, intersection_over_union
-from mien.tracking import TrackingOptions
-from mien.video_file import VideoFile
+from mien.video.tracking import TrackingOptions
+from mien.video.writing import VideoFile
 
 EVERY = (1, 2, 3, 5, 10)
 REPEATS = 3

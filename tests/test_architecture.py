@@ -72,7 +72,14 @@ def test_third_party_imports_are_those_allowed(file: str) -> None:
 def test_the_runtime_does_not_import_the_laboratory(file: str) -> None:
     if file.split("/")[0] in (*LABORATORY_FOLDERS, *LABORATORY_FILES):
         return
-    walls = ("mien.models", "mien.training", "mien.calibration_faces", "mien.export", "mien.plots", "mien.precision")
+    walls = (
+        "mien.models",
+        "mien.training",
+        "mien.export.calibration_faces",
+        "mien.export.pipeline",
+        "mien.evaluation.plots",
+        "mien.export.precision",
+    )
     crossing = {module for module, at_import in imports(file) if module.startswith(walls) and at_import}
     assert not crossing
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from mien.calibration import (
+from mien.evaluation.calibration import (
     COLDEST,
     HOTTEST,
     fit_temperature,
@@ -12,7 +12,7 @@ from mien.calibration import (
     unsure_measures,
     unsure_threshold,
 )
-from mien.metrics import negative_log_likelihood
+from mien.evaluation.metrics import negative_log_likelihood
 from mien.scorer import softmax
 
 

@@ -15,13 +15,13 @@ import pytest
 av = pytest.importorskip("av")
 from clips import mien  # noqa: E402
 
-from mien.camera import camera_source  # noqa: E402
 from mien.cli.live import bars, live_bars  # noqa: E402
 from mien.errors import VideoError  # noqa: E402
 from mien.preprocessing import ImageArray  # noqa: E402
 from mien.results import Face  # noqa: E402
-from mien.tracking import TrackedFace  # noqa: E402
-from mien.video import newest  # noqa: E402
+from mien.video.camera import camera_source  # noqa: E402
+from mien.video.frames import newest  # noqa: E402
+from mien.video.tracking import TrackedFace  # noqa: E402
 
 
 def test_no_camera_is_a_clear_error() -> None:
@@ -80,7 +80,7 @@ def test_a_camera_that_hangs_while_it_is_opened_can_be_left(tmp_path: Path) -> N
     """A pipe that nobody fills in place of a camera; Ctrl-C ends it in order."""
     os.mkfifo(tmp_path / "silent")
     code = (
-        "import sys, mien.camera; mien.camera.camera_source = lambda device, platform: (device, 'h264');"
+        "import sys, mien.video.camera; mien.video.camera.camera_source = lambda device, platform: (device, 'h264');"
         "from mien.cli import main; main()"
     )
     process = subprocess.Popen([sys.executable, "-c", code, "camera", "--device", str(tmp_path / "silent")])
@@ -94,7 +94,7 @@ def test_a_camera_that_hangs_while_it_is_opened_can_be_left(tmp_path: Path) -> N
 
 
 def test_a_camera_left_before_its_first_frame_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.video import Video
+    from mien.video.frames import Video
 
     asked: list[bool] = []
 
@@ -123,7 +123,9 @@ def test_a_camera_ends_after_its_seconds(tmp_path: Path, monkeypatch: pytest.Mon
 
     from mien.cli import app
 
-    monkeypatch.setattr("mien.camera.camera_source", lambda device, platform: ("color=gray:size=160x120", "lavfi"))
+    monkeypatch.setattr(
+        "mien.video.camera.camera_source", lambda device, platform: ("color=gray:size=160x120", "lavfi")
+    )
     rows = tmp_path / "rows.csv"
     started = time.monotonic()
     result = CliRunner().invoke(app, ["camera", "--seconds", "0.5", "--csv", str(rows)])

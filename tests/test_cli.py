@@ -19,8 +19,8 @@ from PIL import Image
 
 import mien
 from mien.cli import app
+from mien.cli.outputs import CsvFile, to_record, to_text
 from mien.cli.progress_bar import seconds_bar
-from mien.outputs import CsvFile, to_record, to_text
 
 
 def run(*arguments: object, stdin: bytes | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -1,10 +1,16 @@
 import numpy as np
 import pytest
 
-from mien import clustering
-from mien.clustering import connected_components, nearest_neighbours, normalise, rank_order_clusters, rank_order_links
 from mien.errors import DatasetError, MissingExtraError
-from mien.guidance import (
+from mien.labelling import clustering
+from mien.labelling.clustering import (
+    connected_components,
+    nearest_neighbours,
+    normalise,
+    rank_order_clusters,
+    rank_order_links,
+)
+from mien.labelling.guidance import (
     Guidance,
     Reason,
     cap_classes,
@@ -13,8 +19,8 @@ from mien.guidance import (
     label_clusters,
     seeded_k_means,
 )
+from mien.training.joint.pseudo_labels import propose
 from mien.training.options import JointOptions
-from mien.training.pseudo_labels import propose
 
 POINTS = [0.0, 1.0, 2.1, 3.3, 10.0, 11.0]
 LISTS = np.array(

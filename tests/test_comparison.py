@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from mien.cli import app
-from mien.comparison import compare, read_report
 from mien.errors import DatasetError
+from mien.evaluation.comparison import compare, read_report
 
 
 def report(labels: list[int], predictions: list[int]) -> dict[str, Any]:

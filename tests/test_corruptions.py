@@ -9,15 +9,15 @@ import pytest
 from conftest import write_fer2013_csv
 from test_evaluation import Drawn, card, scorer_of
 
-from mien.common_corruptions import DEFOCUS_PX
-from mien.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mien.datasets import pixel_key
 from mien.errors import DatasetError
-from mien.evaluation import evaluate
+from mien.evaluation.common_corruptions import DEFOCUS_PX
+from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from mien.evaluation.report import evaluate
+from mien.evaluation.robustness import measure_robustness
 from mien.expressions import BASIC_7, FERPLUS_8
 from mien.images import read_image
 from mien.preprocessing import ImageArray, Preprocessing, crop_face
-from mien.robustness import measure_robustness
 
 SIDE_PX = 48
 WITHOUT_CHANCE = {"defocus-blur", "jpeg", "pixelate", "contrast", "darkness", "occluded-eyes", "occluded-mouth"}

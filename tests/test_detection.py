@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.detection import FaceFinder, WholeImage, make_detector
+from mien.detection.detection import FaceFinder, WholeImage, make_detector
+from mien.detection.haar import HaarDetector
 from mien.errors import ModelError
-from mien.haar import HaarDetector
 from mien.images import read_image
 from mien.results import intersection_over_union
 from mien.weights import FOLDER

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mien.face_finder import SIZE, STRIDES, VALUES, decode
-from mien.training.detection_losses import all_cells, assign, decode_cells, detection_losses, overlap_and_distance
-from mien.training.scenes import SceneFaces
+from mien.detection.face_finder import SIZE, STRIDES, VALUES, decode
+from mien.training.detector.losses import all_cells, assign, decode_cells, detection_losses, overlap_and_distance
+from mien.training.detector.scenes import SceneFaces
 
 SIZE_PX = 96
 CELLS = 144 + 36 + 9

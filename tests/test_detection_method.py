@@ -12,17 +12,17 @@ from PIL import Image
 
 from mien.cli import app
 from mien.datasets.photographs import Photograph, Photographs
-from mien.detection import FaceFinder
+from mien.detection.detection import FaceFinder
 from mien.errors import CheckpointError, ExperimentError, ModelError
 from mien.models.face_finder import FaceFinder as Network
 from mien.preprocessing import Preprocessing
 from mien.results import intersection_over_union
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
+from mien.training.detector.scenes import compose
 from mien.training.loop import check_experiment, train
 from mien.training.methods import detection
 from mien.training.methods.detection import Detection, maps_of
-from mien.training.scenes import compose
 
 
 def drawn(seed: int, faces: int = 1) -> Photograph:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mien.detection_metrics import Matches, average_precision, match, recall
+from mien.evaluation.detection_metrics import Matches, average_precision, match, recall
 
 TRUTH = np.array([[0, 0, 40, 40], [100, 0, 140, 40], [200, 0, 210, 10]], np.float32)
 COUNTED = np.array([True, True, False])

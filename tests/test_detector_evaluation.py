@@ -8,9 +8,9 @@ from test_photographs import write_files
 
 from mien.cli import app
 from mien.datasets.photographs import Photograph, Photographs, read_photographs
-from mien.detection import Detection
-from mien.detector_evaluation import evaluate_detectors, landmark_error
+from mien.detection.detection import Detection
 from mien.errors import DatasetError
+from mien.evaluation.detectors import evaluate_detectors, landmark_error
 from mien.preprocessing import ImageArray
 
 pytest.importorskip("pyarrow")

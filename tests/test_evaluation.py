@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from mien.cli import app
 from mien.datasets import Dataset, Sample, as_faces, open_dataset, pixel_key
 from mien.errors import DatasetError
-from mien.evaluation import evaluate
+from mien.evaluation.plots import draw_reliability, draw_risk_coverage
+from mien.evaluation.report import evaluate
 from mien.expressions import BASIC_7, FERPLUS_8
-from mien.plots import draw_reliability, draw_risk_coverage
 from mien.preprocessing import ImageArray, Preprocessing
 from mien.scorer import OnnxScorer, mirrored
 from mien.weights import ModelCard, default_model

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 from mien.cli import app
 from mien.datasets import as_faces, open_dataset
 from mien.errors import CheckpointError, ModelError
-from mien.export import drawn_faces, enter_into_manifest, export_checkpoint, read_manifest
+from mien.export.pipeline import drawn_faces, enter_into_manifest, export_checkpoint, read_manifest
+from mien.export.precision import to_half_weights, to_int8, to_int8_weights
 from mien.expressions import BASIC_7
 from mien.models import build_network
-from mien.precision import to_half_weights, to_int8, to_int8_weights
 from mien.preprocessing import Preprocessing, to_network_input
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -138,7 +138,7 @@ def test_another_manifest_is_left_alone(tmp_path: Path) -> None:
 def test_a_difference_to_torch_leaves_no_file(
     checkpoint: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mien.export.to_onnx", lambda network, card: exported.read_bytes())
+    monkeypatch.setattr("mien.export.pipeline.to_onnx", lambda network, card: exported.read_bytes())
     broken = load_checkpoint(checkpoint)
     for difference, found in ((0.01, r"1\.0e-02"), (float("nan"), "nan")):
         broken.tensors["average/classifier.bias"].add_(difference)

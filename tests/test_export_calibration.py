@@ -10,14 +10,14 @@ import torch
 from click.testing import CliRunner, Result
 from conftest import drawn_face, write_fer2013_csv
 
-from mien.calibration import fit_temperature, unsure_threshold
-from mien.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, learned_splits, range_faces
 from mien.cli import app
 from mien.datasets import as_faces, open_dataset, pixel_key
 from mien.errors import DatasetError, ModelError
-from mien.export import calibrate, export_checkpoint, make_card
+from mien.evaluation.calibration import fit_temperature, unsure_threshold
+from mien.evaluation.metrics import negative_log_likelihood
+from mien.export.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, learned_splits, range_faces
+from mien.export.pipeline import calibrate, export_checkpoint, make_card
 from mien.expressions import BASIC_7
-from mien.metrics import negative_log_likelihood
 from mien.models import NETWORKS, build_network
 from mien.preprocessing import Preprocessing
 from mien.scorer import OnnxScorer, softmax
@@ -214,7 +214,7 @@ def test_cards_of_older_versions_are_not_calibrated(checkpoint: Path) -> None:
 @pytest.fixture
 def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint made from the packaged starting weights, whose ONNX file is there already."""
-    monkeypatch.setattr("mien.export.to_onnx", lambda network, card: read_model("rlr-cnet"))
+    monkeypatch.setattr("mien.export.pipeline.to_onnx", lambda network, card: read_model("rlr-cnet"))
     weights = load_checkpoint(FOLDER / "rlr-cnet.safetensors")
     changed = {**weights.facts, "history": [{}]}
     changed["experiment"] = {**changed["experiment"], "name": "small"}
@@ -231,14 +231,14 @@ def export_in_int8(checkpoint: Path, fer2013: Path, *more: str) -> Result:
 
 def test_int8_is_accepted_by_what_it_costs(packaged: Path, fer2013: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in ("LOST_ACCURACY", "KL_DIVERGENCE", "ADDED_ECE"):
-        monkeypatch.setattr(f"mien.precision.MOST_{limit}", 1.0)
+        monkeypatch.setattr(f"mien.export.precision.MOST_{limit}", 1.0)
     split = ("--calibration-split", "public_test", "--keep-temperature")
     result = export_in_int8(packaged, fer2013, *split)
     assert result.exit_code == 0, result.output
     card = OnnxScorer(str(packaged.with_suffix(".onnx"))).card
     assert card.model_bytes < 1_400_000
     assert (card.temperature, card.calibration) == (1.0, "")  # as in the file that is there already
-    monkeypatch.setattr("mien.precision.MOST_KL_DIVERGENCE", 0.0)
+    monkeypatch.setattr("mien.export.precision.MOST_KL_DIVERGENCE", 0.0)
     for file in packaged.parent.iterdir():
         if file != packaged:
             file.unlink()

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from mien.face_finder import (
+from mien.detection.face_finder import (
     STRIDES,
     VALUES,
     Candidates,

@@ -9,8 +9,8 @@ from test_clustering import two_faced_class
 
 from mien.cli import app
 from mien.errors import ImageError
-from mien.guidance import Guidance
-from mien.labelling import label_faces
+from mien.labelling.faces import label_faces
+from mien.labelling.guidance import Guidance
 
 
 class DrawnScorer:

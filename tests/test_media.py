@@ -14,11 +14,11 @@ import pytest
 av = pytest.importorskip("av")
 from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip, write_wide  # noqa: E402
 
-from mien import media  # noqa: E402
 from mien.errors import VideoError  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402
-from mien.video import Clock, Video  # noqa: E402
-from mien.video_file import VideoFile  # noqa: E402
+from mien.video import media
+from mien.video.frames import Clock, Video  # noqa: E402
+from mien.video.writing import VideoFile  # noqa: E402
 
 TS_BYTES = 188
 SMALL: dict[str, Any] = {"people": 0, "size": (64, 48)}

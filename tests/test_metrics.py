@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from mien import metrics
+from mien.evaluation import metrics
 
 # Three classes: 4 of 5, 1 of 2 and 0 of 1 right.
 LABELS = np.array([0, 0, 0, 0, 0, 1, 1, 2])

@@ -17,7 +17,7 @@ from PIL import Image
 
 import mien
 from mien.datasets import open_dataset
-from mien.evaluation import evaluate
+from mien.evaluation.report import evaluate
 from mien.scorer import OnnxScorer
 
 pytest.importorskip("torch")

@@ -6,10 +6,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mien import metrics, precision
 from mien.datasets import as_faces, open_dataset
 from mien.errors import ModelError
-from mien.precision import check_int8, to_int8, to_int8_weights
+from mien.evaluation import metrics
+from mien.export import precision
+from mien.export.precision import check_int8, to_int8, to_int8_weights
 from mien.preprocessing import to_network_input
 from mien.scorer import OnnxScorer
 from mien.session import open_session

@@ -3,9 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mien.guidance import Reason
+from mien.labelling.guidance import Reason
+from mien.training.joint.pseudo_labels import propose
 from mien.training.options import JointOptions
-from mien.training.pseudo_labels import propose
 
 
 @pytest.mark.parametrize("cap_share", [0, 0.5, 99])

@@ -9,7 +9,7 @@ import pytest
 
 import mien
 from mien import Face, Recognizer, list_models
-from mien.detection import Detection
+from mien.detection.detection import Detection
 from mien.errors import ImageError, ModelError
 from mien.images import read_image
 from mien.preprocessing import crop_face, whole_image_face
@@ -207,8 +207,8 @@ def test_the_runtime_needs_no_laboratory(examples: Path) -> None:
         "torch pandas pyarrow matplotlib pydantic safetensors onnx",
         f"""
 import importlib, pkgutil, mien
-laboratory = ("mien.models", "mien.training", "mien.calibration_faces", "mien.export", "mien.plots")
-laboratory = (*laboratory, "mien.precision", "mien.__main__")
+laboratory = ("mien.models", "mien.training", "mien.export.calibration_faces", "mien.export.pipeline", "mien.evaluation.plots")
+laboratory = (*laboratory, "mien.export.precision", "mien.__main__")
 found = pkgutil.walk_packages(mien.__path__, "mien.", onerror=lambda name: None)
 names = [each.name for each in found if not each.name.startswith(laboratory)]
 assert len(names) > 15, names

@@ -14,19 +14,19 @@ from PIL import Image
 from school import NAMES, experiment, own_faces
 
 from mien.cli import app
-from mien.clustering import NEIGHBOURS, THRESHOLD
 from mien.datasets import as_faces, open_dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.datasets.splits import Subset
 from mien.errors import CheckpointError, ExperimentError
+from mien.labelling.clustering import NEIGHBOURS, THRESHOLD
 from mien.preprocessing import Preprocessing
 from mien.scorer import OnnxScorer
-from mien.training import rounds
 from mien.training.checkpoint import load_checkpoint
+from mien.training.joint import rounds
+from mien.training.joint.pseudo_labels import label_unlabelled
+from mien.training.joint.rounds import train_rounds
 from mien.training.loop import Training
 from mien.training.methods.standard import Standard
-from mien.training.pseudo_labels import label_unlabelled
-from mien.training.rounds import train_rounds
 from mien.training.unlabelled import read_unlabelled
 
 

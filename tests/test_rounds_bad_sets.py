@@ -11,8 +11,8 @@ from mien.datasets.splits import Subset
 from mien.errors import DatasetError, ExperimentError
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
+from mien.training.joint.rounds import train_rounds
 from mien.training.options import JointOptions
-from mien.training.rounds import train_rounds
 
 
 def test_no_label_at_all_is_told_and_training_goes_on(

@@ -8,11 +8,11 @@ from PIL import Image
 
 from mien.datasets.photographs import Photograph
 from mien.errors import DatasetError
-from mien.training import scenes
-from mien.training.degradation import jpeg
-from mien.training.occluders import occlude
-from mien.training.scene_pictures import DEEPEST_PX, Pictures, black_edge
-from mien.training.scenes import compose, layout
+from mien.training.detector import scenes
+from mien.training.detector.degradation import jpeg
+from mien.training.detector.occluders import occlude
+from mien.training.detector.scene_pictures import DEEPEST_PX, Pictures, black_edge
+from mien.training.detector.scenes import compose, layout
 
 LANDMARKS = np.array([[105, 110], [145, 110], [125, 135], [108, 158], [142, 158]], np.float32)
 BOX = np.array([75, 65, 175, 190], np.float32)

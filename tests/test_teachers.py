@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.training.batches import Batch
-from mien.training.teachers import FOLLOWING, GROWING, OwnAnswers, confidence_weights
+from mien.training.joint.teachers import FOLLOWING, GROWING, OwnAnswers, confidence_weights
 
 
 class Brightness(nn.Module):

@@ -3,8 +3,8 @@ import pytest
 
 from mien.drawing import COLOURS
 from mien.results import Face
-from mien.timeline import FIRST_BIN_S, MOST_BINS, MOST_KEPT, Timeline, clock
-from mien.tracking import TrackedFace
+from mien.video.timeline import FIRST_BIN_S, MOST_BINS, MOST_KEPT, Timeline, clock
+from mien.video.tracking import TrackedFace
 
 NAMES = ("happiness", "neutral")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mien.results import Face, intersection_over_union
-from mien.tracking import (
+from mien.video.tracking import (
     People,
     TrackedFace,
     TrackingOptions,

@@ -22,12 +22,12 @@ from mien.training.batches import Batch
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.deployment import deployable_network
+from mien.training.joint.teachers import OwnAnswers
 from mien.training.loop import Training, train
 from mien.training.machine import find_device, gains_from_bfloat16
 from mien.training.methods.standard import Standard
 from mien.training.randomness import derive_seed
 from mien.training.resumption import require_same_experiment
-from mien.training.teachers import OwnAnswers
 from mien.training.torch_scorer import TorchScorer
 
 TINY = """

@@ -13,9 +13,9 @@ from PIL import Image
 av = pytest.importorskip("av")
 from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, started, write_clip  # noqa: E402
 
-from mien.outputs import PersonRows  # noqa: E402
+from mien.cli.outputs import PersonRows  # noqa: E402
 from mien.results import Face  # noqa: E402
-from mien.tracking import TrackedFace  # noqa: E402
+from mien.video.tracking import TrackedFace  # noqa: E402
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@
 
 from mien.recognizer import Recognizer
 from mien.results import Face
-from mien.video import Video
+from mien.video.frames import Video
 from mien.weights import list_models
 
 __version__ = "0.1.0"

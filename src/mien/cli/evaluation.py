@@ -6,7 +6,7 @@ import click
 
 from mien.cli.options import FILE, FRAME_SIDE
 from mien.cli.progress_bar import progress_bar
-from mien.face_finder import LONGEST_PX
+from mien.detection.face_finder import LONGEST_PX
 
 
 @click.command(no_args_is_help=True)
@@ -39,11 +39,11 @@ def evaluate(
     threads: int,
 ) -> None:
     """Measure a network on a labelled data set."""
-    from mien.corruptions import CORRUPTIONS, SEVERITIES
     from mien.datasets import open_dataset, training_pixel_keys
-    from mien.evaluation import MIRRORED, NO_AUGMENTATION
-    from mien.evaluation import evaluate as evaluate_scorer
-    from mien.robustness import measure_robustness
+    from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+    from mien.evaluation.report import MIRRORED, NO_AUGMENTATION
+    from mien.evaluation.report import evaluate as evaluate_scorer
+    from mien.evaluation.robustness import measure_robustness
     from mien.scorer import OnnxScorer, mirrored
     from mien.weights import default_model
 
@@ -78,7 +78,7 @@ def evaluate(
     if picture:
         report.draw(picture)
     if reliability or risk_coverage:
-        from mien.plots import draw_reliability, draw_risk_coverage
+        from mien.evaluation.plots import draw_reliability, draw_risk_coverage
     if reliability:
         draw_reliability(report.values, reliability)
     if risk_coverage:
@@ -94,8 +94,8 @@ def compare(first: Path, second: Path) -> None:
 
     FIRST, SECOND: files of mien evaluate --json, on the same images. Intervals are 95 % by paired bootstrap.
     """
-    from mien.comparison import compare as compare_reports
-    from mien.comparison import read_report
+    from mien.evaluation.comparison import compare as compare_reports
+    from mien.evaluation.comparison import read_report
 
     found = compare_reports([read_report(first)], [read_report(second)])
     print("| measure | second minus first | 95 % interval |\n|---|---|---|")
@@ -120,8 +120,8 @@ def evaluate_detector(
 ) -> None:
     """Measure face detectors side by side."""
     from mien.datasets.photographs import read_photographs
-    from mien.detection import DEFAULT_DETECTOR, OTHERS, FaceDetector, FaceFinder, make_detector
-    from mien.detector_evaluation import SMALLEST_SCORE, evaluate_detectors
+    from mien.detection.detection import DEFAULT_DETECTOR, OTHERS, FaceDetector, FaceFinder, make_detector
+    from mien.evaluation.detectors import SMALLEST_SCORE, evaluate_detectors
 
     detectors: dict[str, tuple[FaceDetector, FaceDetector]] = {}
     for name in detector or [DEFAULT_DETECTOR]:
@@ -132,7 +132,7 @@ def evaluate_detector(
             usual = make_detector(name, side_px)
             detectors[f"{name}, {side_px} px"] = (usual, FaceFinder(name, side_px, SMALLEST_SCORE))
     if "haar" in detectors:
-        from mien.haar import use_one_thread
+        from mien.detection.haar import use_one_thread
 
         use_one_thread()
     people, empty, portraits = (

@@ -45,11 +45,11 @@ def train(
     with _train_extra():
         from mien.training.config import read_experiment
         from mien.training.folds import train_folds
+        from mien.training.joint.rounds import train_rounds
         from mien.training.loop import check_experiment
         from mien.training.loop import train as run
         from mien.training.machine import find_device
         from mien.training.methods import method_class
-        from mien.training.rounds import train_rounds
         from mien.training.unlabelled import read_unlabelled_beside
     from mien.datasets import open_dataset, same_faces
     from mien.datasets.joined import WithUnlabelled
@@ -195,15 +195,15 @@ def export(
         )
     if calibrate_on and root:
         with _train_extra():
-            from mien.calibration_faces import TENTH, CalibrationSplit
+            from mien.export.calibration_faces import TENTH, CalibrationSplit
         more["calibration"] = CalibrationSplit(calibrate_on, root, calibration_split or TENTH, keep_temperature)
     _export(checkpoint, out, name, licence, **more)
 
 
 def _export(checkpoint: Path, out: Path, name: str | None, licence: str = LICENCE, **more: Any) -> None:
     with _train_extra():
-        from mien.export import export_checkpoint
-        from mien.export_detector import export_detector, is_detector
+        from mien.export.detector import export_detector, is_detector
+        from mien.export.pipeline import export_checkpoint
     from mien.scorer import OnnxScorer
 
     if is_detector(checkpoint):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from mien.tracking import TrackedFace
+from mien.video.tracking import TrackedFace
 
 WIDTH = 30
 REDRAWN_AFTER_S = 1 / 15

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 import mien
-from mien.detection import DEFAULT_DETECTOR, make_detector
-from mien.face_finder import LARGEST_PX, LONGEST_PX, MULTIPLE_PX
+from mien.detection.detection import DEFAULT_DETECTOR, make_detector
+from mien.detection.face_finder import LARGEST_PX, LONGEST_PX, MULTIPLE_PX
 
 FILE = click.Path(path_type=Path)
 FRAME_SIDE = click.IntRange(MULTIPLE_PX, LARGEST_PX)

@@ -37,8 +37,8 @@ def predict(
 
     PATHS: images, folders, globs, or - for stdin.
     """
-    from mien.outputs import AnnotatedCopies, CsvFile, to_json, to_record, to_text
-    from mien.sources import expand
+    from mien.cli.outputs import AnnotatedCopies, CsvFile, to_json, to_record, to_text
+    from mien.cli.sources import expand
 
     recognizer = make_recognizer(model, detector, longest_px, threads)
     sources = expand(list(paths), without=out)
@@ -122,11 +122,11 @@ def label(
     The network decides where it is sure, similar faces where it is not. FOLDER: pictures of unlabelled faces;
     subfolders are searched too.
     """
-    from mien.clustering import EXACT_LIMIT, require_index
-    from mien.contact_sheet import write_sheets
-    from mien.labelling import label_faces
-    from mien.outputs import write_labels
-    from mien.sources import expand
+    from mien.cli.outputs import write_labels
+    from mien.cli.sources import expand
+    from mien.labelling.clustering import EXACT_LIMIT, require_index
+    from mien.labelling.contact_sheet import write_sheets
+    from mien.labelling.faces import label_faces
 
     if folder.resolve() in out.resolve().parents:
         raise click.BadParameter(f"expected --out outside of {folder}, whose pictures are all taken for faces")

@@ -19,12 +19,12 @@ from mien.cli.progress_bar import seconds_bar
 from mien.drawing import draw_faces
 from mien.errors import VideoError, VideoWriteError
 from mien.preprocessing import ImageArray
-from mien.tracking import TrackingOptions
+from mien.video.tracking import TrackingOptions
 
 if TYPE_CHECKING:
-    from mien.timeline import PersonSummary, Timeline
-    from mien.video import Frame, Video
-    from mien.video_file import VideoFile
+    from mien.video.frames import Frame, Video
+    from mien.video.timeline import PersonSummary, Timeline
+    from mien.video.writing import VideoFile
 
 
 csv_option = click.option("--csv", "csv_file", type=FILE, help="Write a row for each face of each frame.")
@@ -67,8 +67,8 @@ def video(
 
     SOURCE: the video.
     """
-    from mien.outputs import frame_record
-    from mien.video import Video
+    from mien.cli.outputs import frame_record
+    from mien.video.frames import Video
 
     recognizer = make_recognizer(model, detector, longest_px, threads)
     stopped: list[int] = []
@@ -126,9 +126,9 @@ def camera(
 
     Their expressions are bars in the terminal; Ctrl-C ends it.
     """
-    from mien.camera import camera_source
     from mien.cli.live import live_bars
-    from mien.video import Video, unless_stopped
+    from mien.video.camera import camera_source
+    from mien.video.frames import Video, unless_stopped
 
     source, form = camera_source(device, sys.platform)
     recognizer = make_recognizer(model, detector, longest_px, threads)
@@ -172,8 +172,8 @@ class _Outputs:
     def __init__(
         self, moving: "Video", csv_file: Path | None, out: Path | None = None, timeline: Path | None = None
     ) -> None:
-        from mien.outputs import PersonRows
-        from mien.timeline import Timeline
+        from mien.cli.outputs import PersonRows
+        from mien.video.timeline import Timeline
 
         expressions = moving.recognizer.expressions
         self.summary = Timeline(expressions, moving.start_s)
@@ -258,7 +258,7 @@ def _name(error: OSError) -> str:
 
 
 def _copy(out: Path, moving: "Video") -> "VideoFile":
-    from mien.video_file import VideoFile
+    from mien.video.writing import VideoFile
 
     return VideoFile(out, moving.rate, moving.source, moving.start_s)
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from mien.datasets import Dataset, pixel_key
 from mien.datasets.splits import make_split, parse_split
-from mien.evaluation import Report, evaluate
-from mien.export import make_card
-from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy
+from mien.evaluation.metrics import accuracy, confusion_matrix, mean_class_accuracy
+from mien.evaluation.report import Report, evaluate
+from mien.export.pipeline import make_card
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import Experiment
 from mien.training.deployment import deployable_network

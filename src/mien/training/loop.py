@@ -15,12 +15,13 @@ from torch import nn
 
 import mien
 from mien.errors import CheckpointError, DatasetError, ExperimentError
-from mien.plots import draw_curves
+from mien.evaluation.plots import draw_curves
 from mien.training.batches import input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
 from mien.training.estimate import estimate_seconds
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
+from mien.training.joint.teachers import OwnAnswers
 from mien.training.machine import find_device, keep_freed_memory, mixed_precision
 from mien.training.methods import method_class
 from mien.training.methods.method import AnyBatch, AnyData
@@ -35,7 +36,6 @@ from mien.training.plain_statistics import renew_statistics, with_statistics_of_
 from mien.training.progress import Progress, write_log
 from mien.training.randomness import derive_seed
 from mien.training.resumption import require_same_experiment
-from mien.training.teachers import OwnAnswers
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 LOG, CURVES = "log.csv", "curves.png"

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from mien.clustering import NEIGHBOURS, THRESHOLD
 from mien.datasets.splits import parse_split
-from mien.guidance import Guidance
+from mien.labelling.clustering import NEIGHBOURS, THRESHOLD
+from mien.labelling.guidance import Guidance
 from mien.preprocessing import Preprocessing
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.clustering import Indices
 from mien.datasets import Dataset, pixel_key
 from mien.errors import DatasetError, ImageError
+from mien.labelling.clustering import Indices
 from mien.preprocessing import ImageArray, Preprocessing, whole_image_face
 
 

@@ -12,18 +12,18 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from mien.datasets.photographs import Photographs, read_photographs
-from mien.detector_evaluation import SMALLEST_SCORE, average_precisions
+from mien.detection.face_finder import LONGEST_PX, OVERLAP, FloatArray, Maps, find_faces
 from mien.errors import ExperimentError
-from mien.face_finder import LONGEST_PX, OVERLAP, FloatArray, Maps, find_faces
+from mien.evaluation.detectors import SMALLEST_SCORE, average_precisions
 from mien.models.face_finder import FaceFinder
 from mien.preprocessing import ImageArray, Preprocessing
 from mien.training.config import Experiment, validated
-from mien.training.detection_losses import detection_losses
+from mien.training.detector.losses import detection_losses
+from mien.training.detector.scene_pictures import Pictures
+from mien.training.detector.scenes import SceneFaces, compose
 from mien.training.methods.method import Method
 from mien.training.options import STRICT, AugmentationOptions, NotNegative, Share
 from mien.training.randomness import generator
-from mien.training.scene_pictures import Pictures
-from mien.training.scenes import SceneFaces, compose
 
 PLAIN_SHARE = 0.6
 """Of the scenes of the last epochs (chosen)."""

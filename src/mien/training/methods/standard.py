@@ -15,8 +15,8 @@ from torch.nn import functional
 from mien.datasets import Dataset, as_faces, open_dataset
 from mien.datasets.ferplus import majority_labels
 from mien.errors import CheckpointError
+from mien.evaluation.metrics import accuracy, confusion_matrix, mean_class_accuracy, negative_log_likelihood
 from mien.expressions import FERPLUS_8
-from mien.metrics import accuracy, confusion_matrix, mean_class_accuracy, negative_log_likelihood
 from mien.models import Classifier, build_network
 from mien.preprocessing import ImageArray, Preprocessing
 from mien.scorer import softmax

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mien.detection.face_finder import STRIDES
 from mien.errors import ModelError
-from mien.export import TOLERANCE, encode, enter_into_manifest, read_manifest
-from mien.face_finder import STRIDES
+from mien.export.pipeline import TOLERANCE, encode, enter_into_manifest, read_manifest
 from mien.models.face_finder import FaceFinder
 from mien.preprocessing import Preprocessing
 from mien.session import open_session

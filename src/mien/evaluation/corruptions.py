@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from mien.common_corruptions import (
+from mien.errors import DatasetError
+from mien.evaluation.common_corruptions import (
     contrast,
     defocus_blur,
     fog,
@@ -22,7 +23,6 @@ from mien.common_corruptions import (
     shot_noise,
     to_uint8,
 )
-from mien.errors import DatasetError
 from mien.preprocessing import ImageArray, Preprocessing, crop_face
 
 Corruption = Callable[[ImageArray, int, np.random.Generator], ImageArray]

@@ -10,16 +10,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mien.clustering import require_neighbours
 from mien.datasets import Dataset
 from mien.datasets.joined import Joined
+from mien.labelling.clustering import require_neighbours
 from mien.training.batches import at_full_size
 from mien.training.config import Experiment
+from mien.training.joint.pseudo_labels import PseudoLabels, label_unlabelled
+from mien.training.joint.teachers import OwnAnswers
 from mien.training.loop import LAST, TrainingResult, train
 from mien.training.options import JointOptions
-from mien.training.pseudo_labels import PseudoLabels, label_unlabelled
 from mien.training.randomness import derive_seed
-from mien.training.teachers import OwnAnswers
 from mien.training.unlabelled import Unlabelled, read_unlabelled_beside
 
 

@@ -13,9 +13,9 @@ import av
 from av.video.reformatter import ColorRange, Colorspace
 
 from mien.errors import VideoError, VideoWriteError
-from mien.media import container_seconds, file_url, open_container, packets, reason, seek, start_seconds
 from mien.preprocessing import ImageArray
-from mien.video import Clock
+from mien.video.frames import Clock
+from mien.video.media import container_seconds, file_url, open_container, packets, reason, seek, start_seconds
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

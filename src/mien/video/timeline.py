@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.drawing import COLOURS
 from mien.preprocessing import ImageArray, pixels_of
-from mien.tracking import TrackedFace
+from mien.video.tracking import TrackedFace
 
 MOST_BINS = 1200
 """Finest resolution of the picture; when a video has more bins, each two become one."""

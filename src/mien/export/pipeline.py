@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mien.calibration import fit_temperature, unsure_threshold
-from mien.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, learned_split, range_faces
 from mien.errors import ModelError
+from mien.evaluation.calibration import fit_temperature, unsure_threshold
+from mien.export.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, learned_split, range_faces
+from mien.export.precision import Precision, check_int8, to_half_weights, to_int8, to_int8_weights
 from mien.models import NETWORKS, Classifier, count_multiply_adds
-from mien.precision import Precision, check_int8, to_half_weights, to_int8, to_int8_weights
 from mien.preprocessing import ImageArray, Preprocessing, to_network_input
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint, load_checkpoint

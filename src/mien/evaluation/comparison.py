@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import mien.metrics as metrics
+import mien.evaluation.metrics as metrics
 from mien.errors import DatasetError
 
 RESAMPLES = 1000

@@ -11,13 +11,13 @@ from typing import Any
 
 from PIL import Image
 
+from mien.cli.sources import STDIN, Source
 from mien.drawing import draw_faces
 from mien.errors import ImageError
-from mien.labelling import FaceLabels
+from mien.labelling.faces import FaceLabels
 from mien.preprocessing import ImageArray
 from mien.results import Face
-from mien.sources import STDIN, Source
-from mien.tracking import TrackedFace
+from mien.video.tracking import TrackedFace
 
 COLUMNS = (
     *("source", "width", "height", "face", "x0", "y0", "x1", "y1"),

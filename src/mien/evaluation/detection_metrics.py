@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.face_finder import FloatArray, overlaps
+from mien.detection.face_finder import FloatArray, overlaps
 
 OVERLAP = 0.5
 SMALLEST_PX = 20.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.clustering import (
+from mien.labelling.clustering import (
     NEIGHBOURS,
     THRESHOLD,
     Indices,
@@ -19,7 +19,7 @@ from mien.clustering import (
     normalise,
     rank_order_clusters,
 )
-from mien.guidance import Guidance, label_clusters
+from mien.labelling.guidance import Guidance, label_clusters
 from mien.preprocessing import ImageArray
 from mien.scorer import OnnxScorer, score_with_mirror
 

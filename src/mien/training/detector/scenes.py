@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mien.training.degradation import degrade, relight
+from mien.training.detector.degradation import degrade, relight
+from mien.training.detector.occluders import occlude
+from mien.training.detector.scene_pictures import ANY_SHARE, LEVELS, PICTURE_PX, SURE_BOX, WHOLE_SHARE, Pictures
 from mien.training.masking import uniform
-from mien.training.occluders import occlude
-from mien.training.scene_pictures import ANY_SHARE, LEVELS, PICTURE_PX, SURE_BOX, WHOLE_SHARE, Pictures
 
 BLURRED, BLURRED_PX = 0.35, 16
 """This share of the tiles is sampled from a smaller size than need be, in which faces are at least so high (chosen)."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.metrics import confidence_bins
+from mien.evaluation.metrics import confidence_bins
 
 COLDEST, HOTTEST = 0.05, 20.0
 """Temperatures that are searched (chosen): beyond, a network is always or never sure."""

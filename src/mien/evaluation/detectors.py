@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.datasets.photographs import Photograph, Photographs
-from mien.detection import Detection, FaceDetector
-from mien.detection_metrics import OVERLAP, SMALLEST_PX, Matches, average_precision, match, recall, size_px
+from mien.detection.detection import Detection, FaceDetector
+from mien.detection.face_finder import FloatArray
 from mien.errors import DatasetError
-from mien.face_finder import FloatArray
+from mien.evaluation.detection_metrics import OVERLAP, SMALLEST_PX, Matches, average_precision, match, recall, size_px
 from mien.preprocessing import ImageArray
 from mien.results import intersection_over_union
 

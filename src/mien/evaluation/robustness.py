@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.corruptions import CORRUPTIONS, SEVERITIES, corrupt, require_corruption
 from mien.datasets import Dataset
-from mien.evaluation import NO_AUGMENTATION, Report, classification_measures, protocol_of, vote_measures
-from mien.face_batches import FaceBatch, face_batches, join_batches, shared_classes, shared_scores
+from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, require_corruption
+from mien.evaluation.face_batches import FaceBatch, face_batches, join_batches, shared_classes, shared_scores
+from mien.evaluation.report import NO_AUGMENTATION, Report, classification_measures, protocol_of, vote_measures
 from mien.scorer import Scorer
 from mien.weights import ModelCard
 
@@ -70,7 +70,7 @@ def measure_robustness(
     """Measure a scorer on a data set under corruptions, each at all severities.
 
     names: of corruptions; an unknown one raises DatasetError. show_progress: called with the number of faces done, each
-    counted once a corruption and severity, and in all. The rest is as in `mien.evaluation.evaluate`.
+    counted once a corruption and severity, and in all. The rest is as in `mien.evaluation.report.evaluate`.
     """
     for name in names:
         require_corruption(name)
@@ -146,7 +146,7 @@ def _made_by(dataset: Dataset, card: ModelCard, names: Sequence[str]) -> str:
     size_px = card.preprocessing.size_px
     chosen = "".join(f" --corruption {name}" for name in names) if set(names) != set(CORRUPTIONS) else ""
     return (
-        f"Corruptions of mien.corruptions, on face crops of {size_px} x {size_px} pixels; what is drawn depends on an "
+        f"Corruptions of mien.evaluation.corruptions, on face crops of {size_px} x {size_px} pixels; what is drawn depends on an "
         f"image's position and the corruption's name alone. By: mien evaluate --model {card.name} "
         f"--dataset {dataset.name} --root PATH --split {dataset.split} --corruptions{chosen}"
     )

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.clustering import (
+from mien.datasets import Dataset, as_faces
+from mien.errors import CheckpointError
+from mien.labelling.clustering import (
     Embeddings,
     Indices,
     embed,
@@ -23,10 +25,8 @@ from mien.clustering import (
     normalise,
     rank_order_clusters,
 )
-from mien.contact_sheet import write_sheets
-from mien.datasets import Dataset, as_faces
-from mien.errors import CheckpointError
-from mien.guidance import (
+from mien.labelling.contact_sheet import write_sheets
+from mien.labelling.guidance import (
     Guidance,
     Labelling,
     Reason,

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mien.errors import VideoError
-from mien.media import (
+from mien.preprocessing import ImageArray
+from mien.recognizer import Recognizer
+from mien.video.media import (
     Upright,
     container_seconds,
     decode,
@@ -24,9 +26,7 @@ from mien.media import (
     timed,
     video_stream,
 )
-from mien.preprocessing import ImageArray
-from mien.recognizer import Recognizer
-from mien.tracking import People, TrackedFace, TrackingOptions, between, follow
+from mien.video.tracking import People, TrackedFace, TrackingOptions, between, follow
 
 if TYPE_CHECKING:
     import av

@@ -1,7 +1,7 @@
 """What FFmpeg calls the cameras of each platform. Needs PyAV (extra `video`)."""
 
 from mien.errors import MissingExtraError, VideoError
-from mien.media import NEEDS_PYAV
+from mien.video.media import NEEDS_PYAV
 
 
 def camera_source(device: str, platform: str) -> tuple[str, str]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.detection import Detection
+from mien.detection.detection import Detection
+from mien.detection.face_finder import leaning_half_sides
 from mien.errors import MissingExtraError
-from mien.face_finder import leaning_half_sides
 from mien.preprocessing import ImageArray, require_rgb
 from mien.results import intersection_over_union
 

@@ -8,8 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ModelError
-from mien.face_finder import (
+from mien.detection.face_finder import (
     LARGEST_PX,
     LONGEST_PX,
     MULTIPLE_PX,
@@ -20,6 +19,7 @@ from mien.face_finder import (
     roll_degrees,
     upright_box,
 )
+from mien.errors import ModelError
 from mien.preprocessing import ImageArray, require_rgb
 from mien.session import open_session
 from mien.weights import read_model
@@ -97,7 +97,7 @@ class FaceFinder:
 
 
 def _haar() -> FaceDetector:
-    from mien.haar import HaarDetector
+    from mien.detection.haar import HaarDetector
 
     return HaarDetector()
 

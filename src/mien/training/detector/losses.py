@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mien.face_finder import SIZE, STRIDES
-from mien.training.scenes import SceneFaces
+from mien.detection.face_finder import SIZE, STRIDES
+from mien.training.detector.scenes import SceneFaces
 
 RANGES_PX = ((0.0, 56.0), (44.0, 240.0), (128.0, math.inf))
 """Sizes of faces (square root of the area) that each stride learns (chosen). They overlap, so that no face has a stride

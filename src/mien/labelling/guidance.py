@@ -10,7 +10,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.clustering import Embeddings, Indices, normalise
+from mien.labelling.clustering import Embeddings, Indices, normalise
 
 
 @dataclass(frozen=True)

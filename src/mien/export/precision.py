@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-import mien.metrics as metrics
+import mien.evaluation.metrics as metrics
 from mien.errors import ModelError
 
 Precision = Literal["fp32", "fp16", "int8", "int8-weights"]

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import mien.calibration as calibration
-import mien.metrics as metrics
+import mien.evaluation.calibration as calibration
+import mien.evaluation.metrics as metrics
 from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
+from mien.evaluation.face_batches import face_batches, join_batches, shared_classes, shared_scores
 from mien.expressions import FERPLUS_8
-from mien.face_batches import face_batches, join_batches, shared_classes, shared_scores
 from mien.scorer import Scorer
 from mien.weights import ModelCard
 
@@ -93,7 +93,7 @@ class Report:
 
     def draw(self, file: Path) -> None:
         """Write the confusion matrix as a picture (PNG); needs matplotlib."""
-        from mien.plots import draw_confusion_matrix
+        from mien.evaluation.plots import draw_confusion_matrix
 
         title = (
             f"{self.values['model']} on {self.values['dataset']} {self.values['split']}: "

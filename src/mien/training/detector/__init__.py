@@ -1,0 +1,1 @@
+"""What a face detector learns from, and how wrong it is."""

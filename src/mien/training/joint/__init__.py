@@ -1,0 +1,1 @@
+"""Joint learning: rounds of labels that networks and clusters give."""
