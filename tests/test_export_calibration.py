@@ -16,13 +16,13 @@ from mien.errors import DatasetError, ModelError
 from mien.evaluation.calibration import fit_temperature, unsure_threshold
 from mien.evaluation.metrics import negative_log_likelihood
 from mien.export.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, learned_splits, range_faces
-from mien.export.pipeline import calibrate, export_checkpoint, make_card
+from mien.export.pipeline import calibrate, export_checkpoint
 from mien.expressions import BASIC_7
 from mien.models import NETWORKS, build_network
 from mien.preprocessing import Preprocessing
 from mien.scorer import OnnxScorer, softmax
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mien.training.deployment import deployable_network
+from mien.training.deployment import deployable_network, make_card
 from mien.training.torch_scorer import TorchScorer
 from mien.weights import FOLDER, ModelCard, read_model
 

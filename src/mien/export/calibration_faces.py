@@ -1,6 +1,5 @@
 """The faces that an export needs: labelled ones that the network has not learned from, and some that it has."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 from mien.datasets import as_faces, open_dataset, pixel_key, same_faces, training_pixel_keys
 from mien.errors import DatasetError
 from mien.preprocessing import ImageArray
-from mien.training.checkpoint import Checkpoint, load_checkpoint
-from mien.training.initial_weights import find_initial_weights
+from mien.training.checkpoint import Checkpoint
+from mien.training.deployment import learned_splits
 from mien.weights import ModelCard
 
 TENTH = "tenth-of-training"
@@ -91,32 +90,3 @@ def range_faces(source: CalibrationSplit, checkpoint: Checkpoint, card: ModelCar
     samples = open_dataset(data["dataset"], source.root, data["training_split"])
     drawn = np.random.default_rng(0).permutation(len(samples))[:RANGE_FACES]
     return as_faces([samples[int(index)] for index in drawn], card.preprocessing)[0]
-
-
-def learned_splits(checkpoint: Checkpoint) -> Iterator[str]:
-    """What the network of a checkpoint learned from, in the words of its card, and then those that it started from."""
-    seen = set[Path]()
-    while True:
-        yield learned_split(checkpoint)
-        weights = checkpoint.facts["experiment"]["network"].get("weights")
-        file = find_initial_weights(weights) if weights else None
-        if file is None or file in seen:
-            return
-        seen.add(file)
-        checkpoint = load_checkpoint(file)
-
-
-def learned_split(checkpoint: Checkpoint) -> str:
-    """What a checkpoint's own training learned from, such as "fer2013 training, with FERPlus votes"."""
-    experiment = checkpoint.facts["experiment"]
-    parts = [f"{experiment['data']['dataset']} {experiment['data']['training_split']}"]
-    if experiment["method"]["options"].get("vote_weight"):
-        parts.append("with FERPlus votes")
-    if joint := experiment.get("joint"):
-        parts.append(
-            f"with faces of {joint['unlabelled']} {joint['unlabelled_split']} labelled by {joint['labelling']}"
-        )
-    parts += [f"with faces of {other} all without labels" for other in experiment["data"].get("unlabelled", ())]
-    if weights := experiment["network"].get("weights"):
-        parts.append(f"started from {weights}")
-    return ", ".join(parts)

@@ -18,15 +18,14 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.evaluation.calibration import fit_temperature, unsure_threshold
-from mien.export.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, learned_split, range_faces
+from mien.export.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, range_faces
 from mien.export.precision import Precision, check_int8, to_half_weights, to_int8, to_int8_weights
-from mien.models import NETWORKS, Classifier, count_multiply_adds
+from mien.models import Classifier
 from mien.preprocessing import ImageArray, Preprocessing, to_network_input
 from mien.scorer import OnnxScorer
-from mien.training.checkpoint import Checkpoint, load_checkpoint
-from mien.training.deployment import deployable_network
+from mien.training.checkpoint import load_checkpoint
+from mien.training.deployment import deployable_network, make_card
 from mien.training.initial_weights import write_initial_weights
-from mien.training.methods import method_class
 from mien.training.torch_scorer import TorchScorer
 from mien.weights import METADATA_KEY, ModelCard
 
@@ -146,51 +145,6 @@ def check(network: Classifier, onnx_file: Path, precision: Precision, held_out: 
     if precision == "int8" and held_out:
         check_int8(torch_scorer(held_out.faces), scorer(held_out.faces), held_out.labels, held_out.source.name)
     return difference
-
-
-def same_form(checkpoint: Checkpoint, method_options: Mapping[str, Any]) -> bool:
-    """Whether a network with these method options ships in the form in which its epoch was selected."""
-    method = checkpoint.facts["experiment"]["method"]
-    read_options = method_class(method["name"]).read_options
-    return read_options({**method["options"], **method_options}) == read_options(method["options"])
-
-
-def make_card(
-    checkpoint: Checkpoint,
-    network: Classifier,
-    name: str | None,
-    licence: str,
-    method_options: Mapping[str, Any] = MappingProxyType({}),
-    with_scores: bool = True,
-) -> ModelCard:
-    """What the manifest says of a checkpoint's network; scores are those of its epoch on the selection split.
-
-    method_options: see `export_checkpoint`.
-    """
-    facts = checkpoint.facts
-    preprocessing = Preprocessing.from_dict(facts["preprocessing"])
-    data, last = facts["experiment"]["data"], facts["history"][-1]
-    method = method_class(facts["experiment"]["method"]["name"])
-    options = {**facts["experiment"]["method"]["options"], **method_options}
-    expressions, scores = method.deployed_expressions(tuple(facts["expressions"]), options), {}
-    if options.get("deployed") == "votes":
-        measured, column = "ferplus", "selection_votes_accuracy"
-    else:
-        measured, column = data["dataset"], "selection_accuracy"
-        with_scores = with_scores and same_form(checkpoint, method_options)
-    if with_scores and column in last:
-        scores[f"{measured} {data['selection_split']} accuracy"] = round(last[column], 6)
-    return ModelCard(
-        name=name or facts["experiment"]["name"],
-        expressions=expressions,
-        preprocessing=preprocessing,
-        dataset=learned_split(checkpoint),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        multiply_adds=count_multiply_adds(network, preprocessing.channels, preprocessing.size_px),
-        scores=scores,
-        licence=licence,
-        paper=NETWORKS[facts["network"]].paper,
-    )
 
 
 def to_onnx(network: Classifier, card: ModelCard) -> bytes:

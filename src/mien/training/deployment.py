@@ -1,13 +1,17 @@
-"""From a checkpoint to the network that ships."""
+"""From a checkpoint to the network that ships, and its card."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mien.models import Classifier
+from mien.models import NETWORKS, Classifier, count_multiply_adds
+from mien.preprocessing import Preprocessing
 from mien.training.averaged import averaged_network
-from mien.training.checkpoint import Checkpoint
+from mien.training.checkpoint import Checkpoint, load_checkpoint
+from mien.training.initial_weights import find_initial_weights
 from mien.training.methods import method_class
+from mien.weights import ModelCard
 
 
 def deployable_network(checkpoint: Checkpoint, method_options: Mapping[str, Any] = MappingProxyType({})) -> Classifier:
@@ -20,3 +24,77 @@ def deployable_network(checkpoint: Checkpoint, method_options: Mapping[str, Any]
     deployable = method_class(method["name"]).deployable(network, {**method["options"], **method_options})
     assert isinstance(deployable, Classifier)
     return deployable.eval()
+
+
+def same_form(checkpoint: Checkpoint, method_options: Mapping[str, Any]) -> bool:
+    """Whether a network with these method options ships in the form in which its epoch was selected."""
+    method = checkpoint.facts["experiment"]["method"]
+    read_options = method_class(method["name"]).read_options
+    return read_options({**method["options"], **method_options}) == read_options(method["options"])
+
+
+def make_card(
+    checkpoint: Checkpoint,
+    network: Classifier,
+    name: str | None,
+    licence: str,
+    method_options: Mapping[str, Any] = MappingProxyType({}),
+    with_scores: bool = True,
+) -> ModelCard:
+    """What the manifest says of a checkpoint's network; scores are those of its epoch on the selection split.
+
+    method_options: see `export_checkpoint`.
+    """
+    facts = checkpoint.facts
+    preprocessing = Preprocessing.from_dict(facts["preprocessing"])
+    data, last = facts["experiment"]["data"], facts["history"][-1]
+    method = method_class(facts["experiment"]["method"]["name"])
+    options = {**facts["experiment"]["method"]["options"], **method_options}
+    expressions, scores = method.deployed_expressions(tuple(facts["expressions"]), options), {}
+    if options.get("deployed") == "votes":
+        measured, column = "ferplus", "selection_votes_accuracy"
+    else:
+        measured, column = data["dataset"], "selection_accuracy"
+        with_scores = with_scores and same_form(checkpoint, method_options)
+    if with_scores and column in last:
+        scores[f"{measured} {data['selection_split']} accuracy"] = round(last[column], 6)
+    return ModelCard(
+        name=name or facts["experiment"]["name"],
+        expressions=expressions,
+        preprocessing=preprocessing,
+        dataset=learned_split(checkpoint),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        multiply_adds=count_multiply_adds(network, preprocessing.channels, preprocessing.size_px),
+        scores=scores,
+        licence=licence,
+        paper=NETWORKS[facts["network"]].paper,
+    )
+
+
+def learned_splits(checkpoint: Checkpoint) -> Iterator[str]:
+    """What the network of a checkpoint learned from, in the words of its card, and then those that it started from."""
+    seen = set[Path]()
+    while True:
+        yield learned_split(checkpoint)
+        weights = checkpoint.facts["experiment"]["network"].get("weights")
+        file = find_initial_weights(weights) if weights else None
+        if file is None or file in seen:
+            return
+        seen.add(file)
+        checkpoint = load_checkpoint(file)
+
+
+def learned_split(checkpoint: Checkpoint) -> str:
+    """What a checkpoint's own training learned from, such as "fer2013 training, with FERPlus votes"."""
+    experiment = checkpoint.facts["experiment"]
+    parts = [f"{experiment['data']['dataset']} {experiment['data']['training_split']}"]
+    if experiment["method"]["options"].get("vote_weight"):
+        parts.append("with FERPlus votes")
+    if joint := experiment.get("joint"):
+        parts.append(
+            f"with faces of {joint['unlabelled']} {joint['unlabelled_split']} labelled by {joint['labelling']}"
+        )
+    parts += [f"with faces of {other} all without labels" for other in experiment["data"].get("unlabelled", ())]
+    if weights := experiment["network"].get("weights"):
+        parts.append(f"started from {weights}")
+    return ", ".join(parts)

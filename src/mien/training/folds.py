@@ -14,10 +14,9 @@ from mien.datasets import Dataset, pixel_key
 from mien.datasets.splits import make_split, parse_split
 from mien.evaluation.metrics import accuracy, confusion_matrix, mean_class_accuracy
 from mien.evaluation.report import Report, evaluate
-from mien.export.pipeline import make_card
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import Experiment
-from mien.training.deployment import deployable_network
+from mien.training.deployment import deployable_network, make_card
 from mien.training.loop import LAST, train
 from mien.training.torch_scorer import TorchScorer
 
