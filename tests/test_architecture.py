@@ -1,8 +1,6 @@
-"""The wall between runtime and laboratory, and a few rules of the house, checked on the source."""
+"""Sizes of files and functions. Which rooms may import which is told by the contracts in pyproject.toml."""
 
 import ast
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,80 +8,47 @@ import pytest
 import mien
 
 PACKAGE = Path(mien.__file__).parent
-STANDARD = set(sys.stdlib_module_names)
-RUNTIME = {"numpy", "PIL", "mien"}
-LABORATORY = RUNTIME | {"torch", "pydantic", "safetensors"}
-
-ALLOWED = {
-    "haar.py": RUNTIME | {"cv2"},
-    "session.py": RUNTIME | {"onnxruntime"},
-    "cli/__init__.py": RUNTIME | {"click"},
-    "cli/evaluation.py": RUNTIME | {"click"},
-    "cli/laboratory.py": RUNTIME | {"click"},
-    "cli/options.py": RUNTIME | {"click"},
-    "cli/progress_bar.py": RUNTIME | {"tqdm"},
-    "cli/live.py": RUNTIME | {"click"},
-    "cli/recognition.py": RUNTIME | {"click"},
-    "cli/videos.py": RUNTIME | {"click"},
-    "clustering.py": RUNTIME | {"faiss"},
-    "datasets/parquet_file.py": RUNTIME | {"pyarrow"},
-    "datasets/packing.py": RUNTIME | {"pyarrow"},
-    "camera.py": RUNTIME | {"av"},
-    "media.py": RUNTIME | {"av"},
-    "video.py": RUNTIME | {"av"},
-    "video_file.py": RUNTIME | {"av"},
-    "plots.py": RUNTIME | {"matplotlib"},
-    "export.py": LABORATORY,
-    "export_detector.py": LABORATORY,
-    "precision.py": RUNTIME | {"onnx", "onnxruntime"},
-}
-"""Third-party packages a module may import, where it is more or less than its floor's."""
-LABORATORY_FOLDERS = ("models", "training")
-LABORATORY_FILES = ("calibration_faces.py", "export.py", "export_detector.py", "plots.py", "precision.py")
-
 FILES = sorted(str(file.relative_to(PACKAGE)) for file in PACKAGE.rglob("*.py"))
 
-
-def imports(file: str) -> Iterator[tuple[str, bool]]:
-    """Modules that a file imports, and whether at import time."""
-    tree = ast.parse((PACKAGE / file).read_text())
-    lazy = {
-        id(node) for function in ast.walk(tree) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, id(node) not in lazy
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: relative import"
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}", id(node) not in lazy
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_third_party_imports_are_those_allowed(file: str) -> None:
-    floor = LABORATORY if file.split("/")[0] in LABORATORY_FOLDERS else RUNTIME
-    roots = {module.split(".")[0] for module, _ in imports(file)}
-    roots -= {"tomli"} if file == "training/config.py" else set()
-    assert roots - STANDARD <= ALLOWED.get(file, floor)
+LINES_OF_FILE, LINES_OF_FUNCTION = 250, 40
+LONGER_FILES = {
+    "cli/videos.py": 290,
+    "evaluation/report.py": 287,
+    "training/joint/pseudo_labels.py": 254,
+    "training/loop.py": 319,
+    "training/options.py": 303,
+    "video/frames.py": 262,
+}
+"""Files that are longer, and how long they may be at most."""
+LONGER_FUNCTIONS = {
+    "cli/evaluation.py:evaluate": 45,
+    "cli/laboratory.py:train": 70,
+    "cli/recognition.py:label": 44,
+    "evaluation/detectors.py:evaluate_detectors": 50,
+    "evaluation/report.py:classification_measures": 41,
+    "evaluation/report.py:to_markdown": 42,
+    "evaluation/robustness.py:measure_robustness": 44,
+}
+"""Functions whose body after the docstring is longer."""
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_the_runtime_does_not_import_the_laboratory(file: str) -> None:
-    if file.split("/")[0] in (*LABORATORY_FOLDERS, *LABORATORY_FILES):
-        return
-    walls = (
-        "mien.models",
-        "mien.training",
-        "mien.export.calibration_faces",
-        "mien.export.pipeline",
-        "mien.evaluation.plots",
-        "mien.export.precision",
-    )
-    crossing = {module for module, at_import in imports(file) if module.startswith(walls) and at_import}
-    assert not crossing
+def lines_of_body(function: ast.FunctionDef) -> int:
+    """Without signature and docstring."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    assert function.end_lineno is not None
+    return function.end_lineno - body[0].lineno + 1 if body else 0
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_files_stay_readable(file: str) -> None:
-    assert len((PACKAGE / file).read_text().splitlines()) <= 320
+    text = (PACKAGE / file).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGER_FILES.get(file, LINES_OF_FILE)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            lines = lines_of_body(node)
+            assert lines <= LONGER_FUNCTIONS.get(f"{file}:{node.name}", LINES_OF_FUNCTION), node.name
+
+
+def test_exceptions_are_needed() -> None:
+    for file, most in LONGER_FILES.items():
+        assert LINES_OF_FILE < len((PACKAGE / file).read_text(encoding="utf-8").splitlines()) <= most

@@ -10,7 +10,6 @@ from mien.datasets import open_dataset
 from mien.errors import ExperimentError
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
-from mien.training.estimate import estimate_seconds
 from mien.training.loop import Training, train
 from mien.training.losses import CentreLoss, multi_label_losses, noisy_logit_loss
 from mien.training.methods.cumulative import Cumulative
@@ -135,14 +134,6 @@ def test_joint_loss_adds_the_weighted_centre_loss(centres: str, kaggle: Path) ->
     torch.manual_seed(3)
     found = state.method.loss(state.network, batch, 0)["loss"]
     torch.testing.assert_close(found, plain.method.loss(plain.network, batch, 0)["loss"] + 0.25 * extra)
-
-
-def test_an_estimate_does_not_move_the_centres(kaggle: Path) -> None:
-    state = state_of(kaggle, "ferplus", "joint-loss")
-    estimate_seconds(state, steps=1)
-    assert not state.method.state_dict()["centres"].any()
-    state.take_step(next(state.method.batches(0)), 0, 2)
-    assert state.method.state_dict()["centres"].any()
 
 
 def test_centres_are_resumed(kaggle: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip
 
 from mien.errors import VideoError  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402
-from mien.video import media
+from mien.video import media  # noqa: E402
 from mien.video.frames import Clock, Video  # noqa: E402
 from mien.video.writing import VideoFile  # noqa: E402
 

@@ -146,8 +146,8 @@ def _made_by(dataset: Dataset, card: ModelCard, names: Sequence[str]) -> str:
     size_px = card.preprocessing.size_px
     chosen = "".join(f" --corruption {name}" for name in names) if set(names) != set(CORRUPTIONS) else ""
     return (
-        f"Corruptions of mien.evaluation.corruptions, on face crops of {size_px} x {size_px} pixels; what is drawn depends on an "
-        f"image's position and the corruption's name alone. By: mien evaluate --model {card.name} "
+        f"Corruptions of mien.evaluation.corruptions, on face crops of {size_px} x {size_px} pixels; what is drawn "
+        f"depends on an image's position and the corruption's name alone. By: mien evaluate --model {card.name} "
         f"--dataset {dataset.name} --root PATH --split {dataset.split} --corruptions{chosen}"
     )
 

@@ -8,7 +8,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -19,9 +19,7 @@ from mien.evaluation.plots import draw_curves
 from mien.training.batches import input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
-from mien.training.estimate import estimate_seconds
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
-from mien.training.joint.teachers import OwnAnswers
 from mien.training.machine import find_device, keep_freed_memory, mixed_precision
 from mien.training.methods import method_class
 from mien.training.methods.method import AnyBatch, AnyData
@@ -51,6 +49,22 @@ class TrainingResult:
     """One row an epoch, as in the log."""
 
 
+class Relabel(Protocol):
+    """Changes the labels of batches by what the averaged network answers; joint/teachers.py has one."""
+
+    def __call__(self, batch: Any, average: Any, passed: float) -> Any:
+        """The batch with other labels. average: the network, in evaluation mode. passed: of the training, 0 to 1."""
+
+    def to(self, device: torch.device) -> Any:
+        """Move what it remembers to a device."""
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What must survive a kill."""
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> Any:
+        """The inverse of `state_dict`."""
+
+
 class Training:
     """The state of one training: network, method, optimizer, average, and where it stands."""
 
@@ -61,7 +75,7 @@ class Training:
         selection: AnyData | None,
         device: torch.device,
         initial: str = "",
-        relabel: OwnAnswers | None = None,
+        relabel: Relabel | None = None,
     ) -> None:
         """See `train`."""
         if selection is not None and training.expressions != selection.expressions:
@@ -239,7 +253,7 @@ def train(
     resume: bool = False,
     device: str | None = None,
     initial: str = "",
-    relabel: OwnAnswers | None = None,
+    relabel: Relabel | None = None,
 ) -> TrainingResult:
     """Train an experiment; checkpoints, log and curves go into the folder `out`.
 
@@ -268,8 +282,6 @@ def train(
         (input_size_px(experiment, epoch) / experiment.data.size_px) ** 2 for epoch in range(experiment.schedule.epochs)
     ]
     with Progress(costs, state.method.steps_per_epoch()) as progress:
-        if state.epoch < len(costs):
-            progress.estimate(estimate_seconds(state), state.epoch)
         while state.epoch < experiment.schedule.epochs:
             row = state.run_epoch(progress)
             if not math.isfinite(row["training_loss"]):

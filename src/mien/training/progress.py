@@ -12,10 +12,11 @@ from torch import Tensor
 
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_UPDATES = 0.5
+ESTIMATED_AFTER_STEPS = 4
 
 
 class Progress:
-    """Writes progress to stderr: epoch, step, loss, images/s, time left.
+    """Writes progress to stderr: an estimate after a few steps, then epoch, step, loss, images/s, time left.
 
     costs: the relative time of each epoch, which differs where input sizes do.
     """
@@ -25,6 +26,7 @@ class Progress:
         self._terminal = sys.stderr.isatty()
         self._shown = self._started = time.perf_counter()
         self._first: tuple[int, int] | None = None
+        self._steps_timed = 0
 
     def __enter__(self) -> "Progress":
         return self
@@ -39,21 +41,18 @@ class Progress:
         """Cost of the steps after a step, in steps of cost 1."""
         return self._costs[epoch] * (self._steps - step - 1) + sum(self._costs[epoch + 1 :]) * self._steps
 
-    def estimate(self, seconds_per_epoch: float, epoch: int) -> None:
-        """Tell, before it starts, how long the training will take from an epoch on that takes so long."""
-        whole = seconds_per_epoch * sum(self._costs[epoch:]) / self._costs[epoch]
-        print(
-            f"{len(self._costs) - epoch} epochs of {self._steps} steps: about {duration(whole)}",
-            file=sys.stderr,
-            flush=True,
-        )
-
     def step(self, epoch: int, step: int, images: int, loss_sum: Tensor) -> None:
         """Called after each step of `images` faces; reads the loss from the device only when a line is due."""
         now = time.perf_counter()
-        if self._first is None:
+        if self._first is None:  # the first step also allocates
             self._first, self._started, self._shown = (epoch, step), now, now
             return
+        self._steps_timed += 1
+        if self._steps_timed == ESTIMATED_AFTER_STEPS:
+            left = self._work_left(epoch, step)
+            whole = (now - self._started) / (self._work_left(*self._first) - left) * left
+            epochs = len(self._costs) - epoch
+            self._write(f"{epochs} epochs of {self._steps} steps: about {duration(whole)}", keep=True)
         if now - self._shown < (SECONDS_BETWEEN_UPDATES if self._terminal else SECONDS_BETWEEN_LINES):
             return
         self._shown = now
