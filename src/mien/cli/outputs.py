@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from mien.atomic import replacing
 from mien.cli.sources import STDIN, Source
 from mien.drawing import draw_faces
 from mien.errors import ImageError
@@ -196,8 +196,10 @@ def write_labels(
 
     places: N sources with boxes in float pixels.
     """
-    temporary = file.with_name(file.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+    with (
+        replacing(file) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+    ):
         writer = csv.writer(stream)
         writer.writerow([*LABEL_COLUMNS])
         for index, (source, box) in enumerate(places):
@@ -205,4 +207,3 @@ def write_labels(
             by = "" if label < 0 else "network" if labels.sure[index] else "cluster"
             numbers = (f"{labels.confidence[index]:.4f}", f"{labels.similarity[index]:.4f}", labels.clusters[index])
             writer.writerow([source, *box, expressions[label] if label >= 0 else "", by, *numbers])
-    os.replace(temporary, file)

@@ -1,13 +1,13 @@
 """FER2013 and FERPlus packed into one parquet file: a fifth of the csv's size, read in seconds."""
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mien.atomic import replacing
 from mien.datasets.fer2013 import VOTES_FILE, FerTable, read_table
 from mien.errors import DatasetError, MissingExtraError
 from mien.expressions import FERPLUS_VOTES
@@ -28,9 +28,8 @@ def pack_fer2013(root: Path, out: Path) -> int:
         raise DatasetError(f"{root}: expected the Kaggle csv (with {VOTES_FILE} beside it), found a parquet")
     table = read_table(root, "all", with_votes=True)
     columns = _columns(table)
-    temporary = out.with_name(out.name + ".part")
-    parquet.write_table(pyarrow.table(columns), temporary, compression="none", row_group_size=4096)
-    os.replace(temporary, out)
+    with replacing(out) as temporary:
+        parquet.write_table(pyarrow.table(columns), temporary, compression="none", row_group_size=4096)
     return len(table.row)
 
 

@@ -1,7 +1,6 @@
 """A face detector on photographs with known faces: precision, recall by size, false hits, landmarks, latency."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mien.atomic import replacing
 from mien.datasets.photographs import Photograph, Photographs
 from mien.detection.detection import Detection, FaceDetector
 from mien.detection.face_finder import FloatArray
@@ -42,9 +42,8 @@ class DetectorReport:
 
     def write(self, file: Path) -> None:
         """Write the JSON document, atomically."""
-        temporary = file.with_name(file.name + ".part")
-        temporary.write_text(json.dumps(self.values, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, file)
+        with replacing(file) as temporary:
+            temporary.write_text(json.dumps(self.values, indent=1) + "\n", encoding="utf-8")
 
     def to_markdown(self) -> str:
         """A table with a column for each detector."""

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 import mien.evaluation.calibration as calibration
 import mien.evaluation.metrics as metrics
+from mien.atomic import replacing
 from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
 from mien.evaluation.face_batches import face_batches, join_batches, shared_classes, shared_scores
@@ -42,9 +42,8 @@ class Report:
 
     def write(self, file: Path) -> None:
         """Write the JSON document, atomically."""
-        temporary = file.with_name(file.name + ".part")
-        temporary.write_text(self.to_json(), encoding="utf-8")
-        os.replace(temporary, file)
+        with replacing(file) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
 
     def to_markdown(self) -> str:
         """The report as a page for people."""

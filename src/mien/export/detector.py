@@ -1,6 +1,5 @@
 """A trained face detector as ONNX: pixels in, the maps of face_finder.py out."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mien.atomic import replacing
 from mien.detection.face_finder import STRIDES
 from mien.errors import ModelError
 from mien.export.pipeline import TOLERANCE, encode, enter_into_manifest, read_manifest
@@ -84,9 +84,8 @@ def export_detector(file: Path, out: Path, name: str | None, licence: str) -> fl
     if not difference <= TOLERANCE["fp32"] * 10:
         raise ModelError(f"{file}: expected ONNX Runtime within {TOLERANCE['fp32'] * 10} of torch, found {difference}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".part")
-    temporary.write_bytes(encoded)
-    os.replace(temporary, out)
+    with replacing(out) as temporary:
+        temporary.write_bytes(encoded)
     enter_into_manifest(manifest, out, encoded, entry, "detectors")
     return difference
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mien.atomic import replacing
 from mien.errors import ModelError
 from mien.evaluation.calibration import fit_temperature, unsure_threshold
 from mien.export.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, range_faces
@@ -95,14 +95,9 @@ def export_checkpoint(
     elif ranges is not None:
         encoded = to_int8(encoded, to_network_input(ranges, card.preprocessing))
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".part")
-    temporary.write_bytes(encoded)
-    try:
+    with replacing(out) as temporary:
+        temporary.write_bytes(encoded)
         difference = check(network, temporary, precision, held_out)
-    except ModelError:
-        temporary.unlink()
-        raise
-    os.replace(temporary, out)
     if initial_weights:
         write_initial_weights(checkpoint, out.with_suffix(".safetensors"))
     enter_into_manifest(manifest, out, encoded, card.to_dict())
@@ -224,7 +219,5 @@ def enter_into_manifest(
         "sha256": hashlib.sha256(encoded).hexdigest(),
         **entry,
     }
-    file = onnx_file.parent / "manifest.json"
-    temporary = file.with_name(file.name + ".part")
-    temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, file)
+    with replacing(onnx_file.parent / "manifest.json") as temporary:
+        temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

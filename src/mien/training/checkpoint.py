@@ -1,7 +1,6 @@
 """Checkpoints: one safetensors file with tensors and, in its header, JSON; never pickles. Writes are atomic."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from mien.atomic import replacing
 from mien.errors import CheckpointError
 
 FORMAT = "mien checkpoint 1"
@@ -34,12 +34,8 @@ def save_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint; a kill at any moment leaves the old file or the new one, never half of one."""
     header = {"format": FORMAT, "facts": json.dumps(checkpoint.facts)}
     tensors = {name: tensor.detach().contiguous() for name, tensor in checkpoint.tensors.items()}
-    temporary = file.with_name(file.name + ".part")
-    with temporary.open("wb") as stream:
-        stream.write(save(tensors, metadata=header))
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, file)
+    with replacing(file) as temporary:
+        temporary.write_bytes(save(tensors, metadata=header))
 
 
 def load_checkpoint(file: Path) -> Checkpoint:

@@ -1,7 +1,6 @@
 """Cross-validation: one training for each fold, each measured on the faces that it did not see."""
 
 import json
-import os
 import statistics
 import sys
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.atomic import replacing
 from mien.datasets import Dataset, pixel_key
 from mien.datasets.splits import make_split, parse_split
 from mien.evaluation.metrics import accuracy, confusion_matrix, mean_class_accuracy
@@ -38,9 +38,8 @@ def train_folds(
         print(f"{experiment.name}: {name}", file=sys.stderr, flush=True)
         reports.append(_train_fold(experiment, whole, name, out / name, resume, device).values)
     summary = summarise(experiment.name, f"images of equal {whole.group_is}", reports)
-    temporary = out / (SUMMARY + ".part")
-    temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, out / SUMMARY)
+    with replacing(out / SUMMARY) as temporary:
+        temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return summary
 
 

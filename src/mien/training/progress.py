@@ -1,7 +1,6 @@
 """What a person sees of a training: one live line on a terminal, a line now and then elsewhere, a csv log."""
 
 import csv
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -9,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 from torch import Tensor
+
+from mien.atomic import replacing
 
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_UPDATES = 0.5
@@ -94,9 +95,7 @@ def duration(seconds: float) -> str:
 def write_log(file: Path, history: list[dict[str, float]]) -> None:
     """Write the log of all epochs so far as csv, atomically."""
     columns = list(dict.fromkeys(name for row in history for name in row))  # some epochs may not be measured
-    temporary = file.with_name(file.name + ".part")
-    with temporary.open("w", newline="") as stream:
+    with replacing(file) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=columns)
         writer.writeheader()
         writer.writerows(history)
-    os.replace(temporary, file)

@@ -8,7 +8,6 @@ anew in every epoch and for every student.
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
+from mien.atomic import replacing
 from mien.errors import CheckpointError
 from mien.expressions import FERPLUS_8
 from mien.preprocessing import Preprocessing
@@ -131,9 +131,8 @@ class Teachers:
                 left = duration((now - started) / position * (len(parts) - position))
                 print(f"teachers answer {file.stem}: {left} left", file=sys.stderr, flush=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(file.name + ".part")
-        temporary.write_bytes(save({name: torch.cat(each).cpu() for name, each in found.items()}))
-        os.replace(temporary, file)
+        with replacing(file) as temporary:
+            temporary.write_bytes(save({name: torch.cat(each).cpu() for name, each in found.items()}))
 
     @torch.inference_mode()
     def _ask(self, view: Tensor) -> dict[str, Tensor]:

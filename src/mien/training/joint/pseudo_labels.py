@@ -1,12 +1,10 @@
 """Labels for unlabelled faces in a round of joint learning: what is proposed, written down and told."""
 
-import contextlib
 import csv
 import hashlib
 import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.atomic import replacing
 from mien.datasets import Dataset, as_faces
 from mien.errors import CheckpointError
 from mien.labelling.clustering import (
@@ -107,14 +106,14 @@ def label_unlabelled(
     folder.mkdir(parents=True, exist_ok=True)
     summary = _summarise(labelled, own_labels, labels, answers, labelling, before[0].parent / LABELS, found)
     print("\n".join(_tell(folder.name, summary)), file=sys.stderr, flush=True)
-    with _whole(folder / SUMMARY) as temporary:
+    with replacing(folder / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)
-    with _whole(folder / TABLE) as temporary:
+    with replacing(folder / TABLE) as temporary:
         _write_table(temporary, found, labels, similarity, labelled.expressions)
     kept = {"labels": labels, "indices": found.indices, "made_from": made_from}
     kept["distributions"] = np.empty((0, 0), np.float32) if soft_labels is None else soft_labels
-    with _whole(folder / LABELS) as temporary:  # last: what is resumed from
+    with replacing(folder / LABELS) as temporary:  # last: what is resumed from
         np.savez(temporary, **kept)
     return PseudoLabels(labels, soft_labels)
 
@@ -126,14 +125,6 @@ def answers_and_embeddings(
     scored = [score_with_mirror(_scorer(file, device).logits_and_features, faces) for file in checkpoints]
     probabilities = np.stack([each[0] for each in scored]).mean(axis=0, dtype=np.float32)
     return probabilities, normalise(np.concatenate([embed(each[1]) for each in scored], axis=1))
-
-
-@contextlib.contextmanager
-def _whole(file: Path) -> Iterator[Path]:
-    """Another name in the folder, to write to; then the file is there at once."""
-    temporary = file.with_name(f"part-{file.name}")
-    yield temporary
-    os.replace(temporary, file)
 
 
 def _scorer(checkpoint: Path, device: str | None) -> TorchScorer:
