@@ -35,6 +35,8 @@ HELD_OUT_PERSONS = 20
 """One of so many persons of LFW is never learned from."""
 HELD_OUT_PEOPLE = 5
 """One of so many pictures of `people` is never learned from: the split `people-dev`."""
+PEOPLE = "people"
+"""The collection whose pictures show people as they come, in any size and number."""
 UNLICENSED = "facecount"
 """The source of pictures of `people` for which no licence was found; `training-people-without-facecount` does without
 (DATA.md)."""
@@ -58,6 +60,8 @@ class Photograph:
     """Its name in the file."""
     unsure_boxes_xyxy: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     """(M, 4) float pixels of what may be faces: neither faces nor background."""
+    collection: str = ""
+    """The file that it is from, without its ending: `lfw`, `people` ..."""
 
     @property
     def main(self) -> int:
@@ -98,7 +102,7 @@ def read_photographs(root: Path, split: str) -> Photographs:
         known = _rows(root / file)
         if split.endswith("-without-facecount"):
             known = [row for row in known if row.get("source") != UNLICENSED]
-        rows = [_photograph(row) for row in known]
+        rows = [_photograph(row, Path(file).stem) for row in known]
         held_out = _held_out(file, rows)
         if split.startswith("training"):
             rows = [row for row in rows if row.source not in held_out]
@@ -115,7 +119,7 @@ def _rows(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _photograph(row: dict[str, Any]) -> Photograph:
+def _photograph(row: dict[str, Any], collection: str) -> Photograph:
     boxes = np.array(row.get("boxes_xyxy") or [], np.float32).reshape(-1, 4)
     landmarks = row.get("landmarks_xy")
     return Photograph(
@@ -126,6 +130,7 @@ def _photograph(row: dict[str, Any]) -> Photograph:
         labels=tuple(row.get("labels") or [""] * len(boxes)),
         source=row["file"],
         unsure_boxes_xyxy=np.array(row.get("unsure_boxes_xyxy") or [], np.float32).reshape(-1, 4),
+        collection=collection,
     )
 
 
