@@ -60,6 +60,10 @@ class FaceFinder(nn.Module):
             levels[place] = levels[place] + functional.interpolate(levels[place + 1], scale_factor=2.0, mode="nearest")
         return tuple(head(merge(level)) for head, merge, level in zip(self.heads, self.merges, levels, strict=True))
 
+    def folded(self) -> "FaceFinder":
+        """The network in evaluation mode; ONNX Runtime folds its batch norms."""
+        return self.eval()
+
 
 def last_layer(channels: int) -> nn.Conv2d:
     """The 1x1 convolution to a cell's values, whose scores begin at `PRIOR`."""

@@ -23,8 +23,8 @@ from mien.training.tiles import Placement, SceneFaces, TileFaces, turns
 
 SIZES_PX = (9.0, 200.0)
 """Sizes (square root of the area) that the drawn face of a tile gets, log-uniform (chosen)."""
-ZOOMS = (0.12, 2.5)
-"""Pixels of the tile for one of the photograph, at the least and at the most (chosen)."""
+FILLED, MOST_ENLARGED = 0.75, 2.5
+"""The longer side of a photograph fills at least this share of its tile; it is not enlarged further (chosen)."""
 AIMED = 0.8
 """Share of the tiles that are aimed at a face; the others show any part of the photograph (chosen)."""
 TURNED, MOST_TURNED = 0.35, 60
@@ -112,7 +112,8 @@ def place_crowd(crowd: Crowd, count: int, tile_px: int, draw: torch.Generator) -
     face = torch.where(aimed, face, 0)
     face_px = 2 * crowd.faces["halves"][face].prod(dim=1).sqrt()
     largest = min(SIZES_PX[1], 0.8 * tile_px)
-    zoom = torch.where(aimed, log_uniform(SIZES_PX[0], largest) / face_px, log_uniform(0.35, 1.6)).clamp(*ZOOMS)
+    zoom = torch.where(aimed, log_uniform(SIZES_PX[0], largest) / face_px, log_uniform(0.35, 1.6))
+    zoom = torch.maximum(zoom.clamp(max=MOST_ENLARGED), FILLED * tile_px / size.amax(dim=1))
     wanted = torch.where(aimed[:, None], crowd.faces["centres"][face], size * drawn(0, 1, 2))
     centre = wanted + drawn(-0.4, 0.4, 2) * tile_px / zoom[:, None]
     half = (tile_px / 2 / zoom)[:, None]
@@ -137,7 +138,7 @@ def sample_crowd(crowd: Crowd, placement: Placement, places: Tensor, draw: torch
         pixels = levels[min(number, len(levels) - 1)]
         scale = torch.tensor(
             [pixels.shape[2], pixels.shape[1]], device=places.device
-        ) / crowd.sizes[picture]  # pixels of the level for one of the photograph
+        ) / crowd.sizes[picture]
         where = places[tile] * scale
         low = (where.amin(dim=(0, 1)) - 2).long().clamp(min=0).tolist()
         high = (where.amax(dim=(0, 1)) + 3).long().tolist()

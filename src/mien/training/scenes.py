@@ -23,7 +23,7 @@ BLURRED, BLURRED_PX = 0.35, 16
 """This share of the tiles is sampled from a smaller size than need be, in which faces are at least so high (chosen)."""
 LAYOUT = {1: 6, 2: 12, 3: 7, 4: 4, 6: 2, 8: 1}
 """Of 32 scenes, how many have 1, 2x2, 3x3 ... tiles (chosen)."""
-CROWD_LAYOUT = {1: 3, 2: 1}
+CROWD_LAYOUT = {1: 5, 2: 4, 3: 2}
 """The same for scenes of photographs of people (chosen)."""
 
 

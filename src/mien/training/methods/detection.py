@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pydantic.dataclasses
 import torch
@@ -15,8 +15,7 @@ from mien.datasets.photographs import PEOPLE, Photographs, read_photographs
 from mien.detector_evaluation import SMALLEST_SCORE, average_precisions
 from mien.errors import ExperimentError
 from mien.face_finder import LONGEST_PX, OVERLAP, FloatArray, Maps, find_faces
-from mien.models.dense_face_finder import DenseFaceFinder
-from mien.models.face_finder import FaceFinder
+from mien.models import DETECTORS, Detector
 from mien.preprocessing import ImageArray, Preprocessing
 from mien.training.config import Experiment, validated
 from mien.training.crowds import Crowd
@@ -28,11 +27,6 @@ from mien.training.scene_pictures import Pictures
 from mien.training.scenes import compose
 from mien.training.tiles import SceneFaces
 
-DetectorNetwork: TypeAlias = FaceFinder | DenseFaceFinder
-NETWORKS: dict[str, type[FaceFinder] | type[DenseFaceFinder]] = {
-    "face-finder": FaceFinder,
-    "dense-face-finder": DenseFaceFinder,
-}
 PLAIN_SHARE = 0.6
 """Of the scenes of the last epochs (chosen)."""
 
@@ -86,12 +80,12 @@ class SceneSource:
         return SceneBatch(images.contiguous(memory_format=torch.channels_last), faces)
 
 
-class Detection(Method[DetectorNetwork, SceneBatch, Photographs]):
+class Detection(Method[Detector, SceneBatch, Photographs]):
     """Scenes composed anew for every step; selection by average precision on whole photographs."""
 
     selected_by = "average_precision"
 
-    def __init__(self, source: SceneSource, network: DetectorNetwork, options: dict[str, Any]) -> None:
+    def __init__(self, source: SceneSource, network: Detector, options: dict[str, Any]) -> None:
         self.source = source
         self.options = self.read_options(options)
 
@@ -102,13 +96,13 @@ class Detection(Method[DetectorNetwork, SceneBatch, Photographs]):
         return read_photographs(root, split)
 
     @staticmethod
-    def make_network(experiment: Experiment, classes: int) -> DetectorNetwork:
+    def make_network(experiment: Experiment, classes: int) -> Detector:
         options = experiment.network
-        if options.name not in NETWORKS:
-            known = " or ".join(map(repr, NETWORKS))
+        if options.name not in DETECTORS:
+            known = " or ".join(map(repr, DETECTORS))
             raise ExperimentError(f"method detection: expected the network {known}, found {options.name!r}")
         try:
-            return NETWORKS[options.name](**options.options)
+            return DETECTORS[options.name](**options.options)
         except (TypeError, ValueError) as error:
             raise ExperimentError(f"network {options.name}: {error}") from error
 
@@ -128,7 +122,7 @@ class Detection(Method[DetectorNetwork, SceneBatch, Photographs]):
         return selection
 
     @staticmethod
-    def measure(network: DetectorNetwork, preprocessing: Preprocessing, prepared: Photographs) -> dict[str, float]:
+    def measure(network: Detector, preprocessing: Preprocessing, prepared: Photographs) -> dict[str, float]:
         """Average precision as at run time: of all faces, of bare ones, of masked ones."""
         maps = maps_of(network, preprocessing)
 
@@ -161,13 +155,13 @@ class Detection(Method[DetectorNetwork, SceneBatch, Photographs]):
                     following = pool.submit(self.source.batch, self.options, epoch, step + 1)
                 yield batch
 
-    def loss(self, network: DetectorNetwork, batch: SceneBatch, epoch: int) -> dict[str, Tensor]:
+    def loss(self, network: Detector, batch: SceneBatch, epoch: int) -> dict[str, Tensor]:
         losses = detection_losses(network(batch.images), batch.faces, self.options.assignment)
         weighted = self.options.box_weight * losses["box"] + self.options.landmark_weight * losses["landmark"]
         return {"loss": losses["score"] + weighted, **losses}
 
     @classmethod
-    def check(cls, network: DetectorNetwork, experiment: Experiment) -> None:
+    def check(cls, network: Detector, experiment: Experiment) -> None:
         data, schedule = experiment.data, experiment.schedule
         if data.channels != 3 or data.size_px % 288:
             raise ExperimentError(
@@ -184,7 +178,7 @@ class Detection(Method[DetectorNetwork, SceneBatch, Photographs]):
             raise ExperimentError("method detection: expected statistics 'averaged'; it has no faces without a scene")
 
 
-def maps_of(network: DetectorNetwork, preprocessing: Preprocessing) -> Callable[[ImageArray], Maps]:
+def maps_of(network: Detector, preprocessing: Preprocessing) -> Callable[[ImageArray], Maps]:
     """A network in torch as `find_faces` takes it."""
     device = next(network.parameters()).device
 
