@@ -23,7 +23,7 @@ from mien.training.tiles import Placement, SceneFaces, TileFaces, turns
 
 SIZES_PX = (9.0, 200.0)
 """Sizes (square root of the area) that the drawn face of a tile gets, log-uniform (chosen)."""
-FILLED, MOST_ENLARGED = 0.75, 2.5
+FILLED, MOST_ENLARGED = 0.9, 2.5
 """The longer side of a photograph fills at least this share of its tile; it is not enlarged further (chosen)."""
 AIMED = 0.8
 """Share of the tiles that are aimed at a face; the others show any part of the photograph (chosen)."""
@@ -117,7 +117,8 @@ def place_crowd(crowd: Crowd, count: int, tile_px: int, draw: torch.Generator) -
     wanted = torch.where(aimed[:, None], crowd.faces["centres"][face], size * drawn(0, 1, 2))
     centre = wanted + drawn(-0.4, 0.4, 2) * tile_px / zoom[:, None]
     half = (tile_px / 2 / zoom)[:, None]
-    centre = torch.where(size > 2 * half, torch.minimum(torch.maximum(centre, half), size - half), centre)
+    low, high = torch.minimum(half, size - half), torch.maximum(half, size - half)
+    centre = torch.minimum(torch.maximum(centre, low), high)  # the tile in the photograph, or this in the tile
     slight = torch.randn(count, generator=draw, device=centre.device) * math.radians(6)
     most = math.radians(MOST_TURNED)
     angle = torch.where(drawn(0, 1) < TURNED, drawn(-most, most), slight)
