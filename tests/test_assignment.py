@@ -56,7 +56,25 @@ def test_the_cheaper_face_has_a_cell() -> None:
 def test_cells_lie_in_the_scene_of_the_face(scene: int) -> None:
     index, _ = assigned(faces([[-10, -10, 18, 18]], scene=[scene]))
     assert min(index) == scene * CELLS  # the corner's cell, (4, 4)
-    assert {number % CELLS for number in index} <= {0, 1, 2, 12, 13, 14, 24, 25, 26, 144, 145, 150, 151, 180, 181, 183, 184}
+    assert {number % CELLS for number in index} <= {
+        0,
+        1,
+        2,
+        12,
+        13,
+        14,
+        24,
+        25,
+        26,
+        144,
+        145,
+        150,
+        151,
+        180,
+        181,
+        183,
+        184,
+    }
 
 
 def test_ignored_faces_have_no_cells() -> None:

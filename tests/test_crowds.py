@@ -79,10 +79,10 @@ def test_a_leaning_face_that_is_set_upright() -> None:
     roll = math.radians(30)
     turn = np.array([[math.cos(roll), -math.sin(roll)], [math.sin(roll), math.cos(roll)]], np.float32)
     middle = (BOX[:2] + BOX[2:]) / 2
-    wide, high = leaning_half_sides(50, 64.5, 30)
+    half = np.array(leaning_half_sides(50, 64.5, 30))
     leaning = replace(
         group(False),
-        boxes_xyxy=np.array([[*(middle - (wide, high)), *(middle + (wide, high))]], np.float32),
+        boxes_xyxy=np.array([[*(middle - half), *(middle + half)]], np.float32),
         landmarks_xy=((LANDMARKS - middle) @ turn.T + middle)[None],
     )
     crowd = Crowd([leaning], CPU)

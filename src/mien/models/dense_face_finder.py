@@ -46,7 +46,9 @@ class DenseFaceFinder(nn.Module):
                 f"expected widths, depths and heads of three strides, all at least 1, not {widths}, {depths}, {heads}"
             )
         self.stem = nn.Sequential(
-            nn.Conv2d(3, stem, STEM_PX, stride=4, padding=(STEM_PX - 4) // 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU()
+            nn.Conv2d(3, stem, STEM_PX, stride=4, padding=(STEM_PX - 4) // 2, bias=False),
+            nn.BatchNorm2d(stem),
+            nn.ReLU(),
         )
         stages = []
         for before, width, depth in zip((stem, *widths), widths, depths, strict=False):

@@ -137,9 +137,7 @@ def sample_crowd(crowd: Crowd, placement: Placement, places: Tensor, draw: torch
     for tile, (number, picture) in enumerate(zip(level.long().tolist(), placement.picture.tolist(), strict=True)):
         levels = crowd.levels[picture]
         pixels = levels[min(number, len(levels) - 1)]
-        scale = torch.tensor(
-            [pixels.shape[2], pixels.shape[1]], device=places.device
-        ) / crowd.sizes[picture]
+        scale = torch.tensor([pixels.shape[2], pixels.shape[1]], device=places.device) / crowd.sizes[picture]
         where = places[tile] * scale
         low = (where.amin(dim=(0, 1)) - 2).long().clamp(min=0).tolist()
         high = (where.amax(dim=(0, 1)) + 3).long().tolist()

@@ -1,12 +1,14 @@
 """Scenes to learn face detection from: mosaics of labelled pictures, turned, zoomed and cut, on the device.
 
-Some scenes are parts of photographs of people (crowds.py); the others are mosaics of portraits. There each picture shows its main face in a tile of its own; a scene has 1 to 64 tiles, so that faces are between a few
-pixels and larger than the scene. A mosaic (Bochkovskiy et al., "YOLOv4", 2020, https://arxiv.org/abs/2004.10934) of
-portraits is the only way to small faces where all labelled faces are about 100 pixels wide. Where a tile is larger than
-its portrait, a picture without people surrounds it.
+Some scenes show photographs of people (crowds.py); the others are mosaics of portraits. Each portrait shows its main
+face in a tile of its own; a scene has 1 to 64 tiles, so that faces are between a few pixels and larger than the scene.
+A mosaic (Bochkovskiy et al., "YOLOv4", 2020, https://arxiv.org/abs/2004.10934) of portraits is the only way to small
+faces where all labelled faces are about 100 pixels wide. Where a tile is larger than its picture, one without people
+surrounds it.
 """
 
 import math
+
 import numpy as np
 import torch
 from torch import Tensor

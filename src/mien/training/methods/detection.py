@@ -113,9 +113,13 @@ class Detection(Method[Detector, SceneBatch, Photographs]):
         people = [each for each in training if each.collection == PEOPLE]
         if bool(people) != bool(Detection.read_options(experiment.method.options).crowd_share):
             found = f"{len(people)} in the split {training.split}"
-            raise ExperimentError(f"method detection: expected photographs of people where crowd_share > 0, found {found}")
+            raise ExperimentError(
+                f"method detection: expected photographs of people where crowd_share > 0, found {found}"
+            )
         crowd = Crowd(people, device) if people else None
-        return SceneSource(Pictures([each for each in training if each.collection != PEOPLE], device), crowd, experiment)
+        return SceneSource(
+            Pictures([each for each in training if each.collection != PEOPLE], device), crowd, experiment
+        )
 
     @staticmethod
     def prepare(selection: Photographs, preprocessing: Preprocessing, options: dict[str, Any]) -> Photographs:
