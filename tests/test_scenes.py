@@ -175,8 +175,8 @@ def test_plain_scenes_are_as_photographed() -> None:
 
 
 def test_layouts_share_the_scenes() -> None:
-    assert layout(32) == scenes.LAYOUT
-    assert all(sum(layout(count).values()) == count for count in range(1, 70))
+    assert layout(32, scenes.LAYOUT) == scenes.LAYOUT
+    assert all(sum(layout(count, scenes.LAYOUT).values()) == count for count in range(1, 70))
 
 
 def test_occluders_hide_a_part_of_faces_alone() -> None:

@@ -48,7 +48,7 @@ def compose(
     plain = uniform((count, 1, 1, 1), 0, 1, pictures.boxes, draw) < plain_share if plain_share else None
     crowd_count = round(count * crowd_share) if crowd else 0
     scenes, faces, first = [], [], 0
-    for shown, layouts in ((None, layout(count - crowd_count)), (crowd, layout(crowd_count, CROWD_LAYOUT))):
+    for shown, layouts in ((None, layout(count - crowd_count, LAYOUT)), (crowd, layout(crowd_count, CROWD_LAYOUT))):
         for tiles, scene_count in layouts.items():
             if shown is None:
                 usual, changed, found = _portraits(pictures, scene_count, size_px, tiles, first, empty_share, draw)
@@ -66,7 +66,7 @@ def compose(
     return images, SceneFaces(*(torch.cat(part) for part in fields))
 
 
-def layout(count: int, shares: dict[int, int] = LAYOUT) -> dict[int, int]:
+def layout(count: int, shares: dict[int, int]) -> dict[int, int]:
     """How many of a number of scenes have 1, 2x2, 3x3 ... tiles."""
     ends = np.round(np.cumsum(list(shares.values())) * count / sum(shares.values())).astype(int)
     counts = np.diff(ends, prepend=0)
