@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from mien.detection.face_finder import SIZE, STRIDES, VALUES, decode
-from mien.training.detector.losses import all_cells, assign, decode_cells, detection_losses, overlap_and_distance
-from mien.training.detector.scenes import SceneFaces
+from mien.training.detector.assignment import all_cells, assign_centres, decode_cells, overlap_and_distance
+from mien.training.detector.losses import detection_losses
+from mien.training.detector.tiles import SceneFaces
 
 SIZE_PX = 96
 CELLS = 144 + 36 + 9
@@ -38,34 +39,34 @@ def test_cells_stand_in_the_order_of_the_maps() -> None:
 def test_which_cells_learn_a_face() -> None:
     cells = all_cells(SIZE_PX, torch.device("cpu"))
     # 12 px: only the cell that holds its centre, (28, 20), which is column 3, row 2 of stride 8.
-    index, face = assign(faces([[22, 14, 34, 26]]), cells)
+    index, face = assign_centres(faces([[22, 14, 34, 26]]), cells)
     assert (index.tolist(), face.tolist()) == ([2 * 12 + 3], [0])
     # 40 px around (44, 44): cells of stride 8 within 10 px of it.
-    index, _ = assign(faces([[24, 24, 64, 64]]), cells)
+    index, _ = assign_centres(faces([[24, 24, 64, 64]]), cells)
     assert index.tolist() == [row * 12 + column for row in (4, 5, 6) for column in (4, 5, 6)]
     # 50 px: stride 8 and stride 16.
-    index, _ = assign(faces([[19, 19, 69, 69]]), cells)
+    index, _ = assign_centres(faces([[19, 19, 69, 69]]), cells)
     assert (index < 144).any()
     assert (index >= 144).any()
     assert index.max() < 180
     # 64 px: stride 16, in the second scene.
-    index, _ = assign(faces([[8, 8, 72, 72]], scene=[1]), cells)
+    index, _ = assign_centres(faces([[8, 8, 72, 72]], scene=[1]), cells)
     assert index.min() >= CELLS + 144
     assert index.max() < CELLS + 180
     # 180 px: strides 16 and 32; 250 px: stride 32.
-    index, _ = assign(faces([[-42, -42, 138, 138]]), cells)
+    index, _ = assign_centres(faces([[-42, -42, 138, 138]]), cells)
     assert 144 <= index.min() < 180 <= index.max()
-    index, _ = assign(faces([[-77, -77, 173, 173]]), cells)
+    index, _ = assign_centres(faces([[-77, -77, 173, 173]]), cells)
     assert index.min() >= 180
-    assert len(assign(faces([[24, 24, 64, 64]], ignored=[True]), cells)[0]) == 0
-    assert len(assign(faces([]), cells)[0]) == 0
+    assert len(assign_centres(faces([[24, 24, 64, 64]], ignored=[True]), cells)[0]) == 0
+    assert len(assign_centres(faces([]), cells)[0]) == 0
 
 
 def test_the_nearer_face_has_a_cell() -> None:
     cells = all_cells(SIZE_PX, torch.device("cpu"))
     wide, small = [4.0, 24.0, 44.0, 64.0], [38.0, 38.0, 50.0, 50.0]
     for boxes, own in (([wide, small], 1), ([small, wide], 0)):
-        index, face = assign(faces(boxes), cells)
+        index, face = assign_centres(faces(boxes), cells)
         assert len(set(index.tolist())) == len(index)
         assert face[index == 5 * 12 + 5].tolist() == [own]  # its centre (44, 44) is that of the small face
 
@@ -75,7 +76,7 @@ def perfect_maps(wanted: SceneFaces, count: int) -> tuple[Tensor, ...]:
     cells = all_cells(SIZE_PX, torch.device("cpu"))
     values = torch.zeros(count * CELLS, VALUES)
     values[:, 0] = -20
-    index, face = assign(wanted, cells)
+    index, face = assign_centres(wanted, cells)
     centres, strides = cells.centres[index % CELLS], cells.strides[index % CELLS, None]
     box = wanted.boxes_xyxy[face]
     values[index, 0] = 20
@@ -114,8 +115,8 @@ def test_landmarks_count_by_the_size_of_the_face() -> None:
             each[index, 5:] += 0.5  # a quarter of the box's sides
         error = detection_losses(tuple(each[index : index + 1] for each in maps), wanted)["landmark"]
         cells = all_cells(SIZE_PX, torch.device("cpu"))
-        weights = weight * len(assign(wanted, cells)[0])
-        others = (1.25 - weight) * len(assign(other, cells)[0])
+        weights = weight * len(assign_centres(wanted, cells)[0])
+        others = (1.25 - weight) * len(assign_centres(other, cells)[0])
         expected = error * weights / (weights + others)
         torch.testing.assert_close(detection_losses(maps, both)["landmark"], expected)
 

@@ -1,6 +1,8 @@
 """The detector from training to pixels, on drawn faces."""
 
 import io
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from mien.cli import app
 from mien.datasets.photographs import Photograph, Photographs
 from mien.detection.detection import FaceFinder
 from mien.errors import CheckpointError, ExperimentError, ModelError
+from mien.export.detector import export_detector
+from mien.models.dense_face_finder import DenseFaceFinder
 from mien.models.face_finder import FaceFinder as Network
 from mien.preprocessing import Preprocessing
 from mien.results import intersection_over_union
@@ -104,7 +108,7 @@ def test_the_last_epochs_are_plain(data: tuple[Photographs, Photographs], monkey
     shares = []
 
     def noted(*arguments: Any) -> Any:
-        shares.append(arguments[-1])
+        shares.append(arguments[5])
         return compose(*arguments)
 
     monkeypatch.setattr(detection, "compose", noted)
@@ -124,6 +128,43 @@ def test_a_detector_is_trained_on(run: Path, data: tuple[Photographs, Photograph
     kernels = [name for name, tensor in before.items() if tensor.ndim == 4]
     assert len(kernels) > 20
     assert all((before[name] - after[name]).abs().max() < 1e-6 for name in kernels)
+
+
+def with_people(photographs: Photographs) -> Photographs:
+    """Half of them as if they came from the photographs of people."""
+    people = [replace(each, collection="people") for each in photographs[::2]]
+    return Photographs("training", [*photographs[1::2], *people])
+
+
+def test_the_dense_network_learns_from_people_and_is_exported(
+    data: tuple[Photographs, Photographs], tmp_path: Path
+) -> None:
+    options = {"stem": 8, "widths": [8, 16, 16], "depths": [1, 2, 1], "neck": 8}
+    found = experiment_from_dict(
+        experiment(
+            network={"name": "dense-face-finder", "options": options},
+            method={"name": "detection", "options": {"crowd_share": 0.5, "assignment": "cost"}},
+            schedule={"epochs": 1, "batch_size": 4, "steps_per_epoch": 2, "warmup_epochs": 0.5},
+        ),
+        "x",
+    )
+    train(found, with_people(data[0]), data[1], tmp_path)
+    out = tmp_path / "dense.onnx"
+    assert export_detector(tmp_path / "last.safetensors", out, None, "none") < 1e-3
+    assert FaceFinder(str(out), smallest_score=0.9).detect(drawn(300).read()) == []
+    (entry,) = json.loads((tmp_path / "manifest.json").read_text())["detectors"].values()
+    folded = sum(parameter.numel() for parameter in DenseFaceFinder(**options).folded().parameters())
+    assert (entry["name"], entry["parameters"]) == ("finder", folded)
+
+
+@pytest.mark.parametrize(("share", "people"), [(0.5, False), (0.0, True)])
+def test_people_and_their_share_go_together(
+    share: float, people: bool, data: tuple[Photographs, Photographs], tmp_path: Path
+) -> None:
+    found = experiment_from_dict(experiment(method={"name": "detection", "options": {"crowd_share": share}}), "x")
+    training = with_people(data[0]) if people else data[0]
+    with pytest.raises(ExperimentError, match=f"where crowd_share > 0, found {9 if people else 0} in the split trai"):
+        train(found, training, data[1], tmp_path)
 
 
 def test_from_checkpoint_to_faces(run: Path, tmp_path: Path) -> None:
@@ -160,7 +201,7 @@ def test_the_packaged_size() -> None:
     [
         ({"data": {"dataset": "photographs", "size_px": 256, "channels": 3}}, "size_px divisible by 288"),
         ({"augmentation": {"rotation_degrees": 10}}, r"expected no \[augmentation\]"),
-        ({"network": {"name": "rlr-cnet"}}, "expected the network 'face-finder'"),
+        ({"network": {"name": "rlr-cnet"}}, "expected the network 'dense-face-finder' or 'face-finder'"),
         ({"network": {"name": "face-finder", "options": {"depth": 2}}}, "network face-finder: .*depth"),
         ({"method": {"name": "detection", "options": {"empty_share": 2}}}, "empty_share"),
     ],

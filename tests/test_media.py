@@ -16,8 +16,11 @@ from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip
 
 from mien.errors import VideoError  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402
-from mien.video import media  # noqa: E402
-from mien.video.frames import Clock, Video  # noqa: E402
+from mien.video.frames import (  # noqa: E402
+    Clock,
+    Video,
+    media,
+)
 from mien.video.writing import VideoFile  # noqa: E402
 
 TS_BYTES = 188

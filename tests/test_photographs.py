@@ -36,7 +36,19 @@ def write_files(folder: Path, persons: int = 40, empty: int = 70) -> None:
         {"file": "a.png", "image": encoded(7), "boxes_xyxy": [[1.0, 2.0, 30.0, 40.0]], "labels": ["mask"]}
     ]
     none = [{"file": f"{number}.jpg", "image": encoded(number, 300, 200)} for number in range(empty)]
-    for name, rows in (("lfw", lfw), ("faces-dev", people), ("no-people", none)):
+    crowds = [
+        {
+            "file": f"somewhere/{number}.jpg",
+            "source": "facecount" if number % 3 == 0 else "fddb",
+            "image": encoded(number),
+            "boxes_xyxy": [[10.0, 20.0, 60.0, 80.0]] if number % 2 else [],
+            "box_scores": [0.9] if number % 2 else [],
+            "landmarks_xy": [[float(value) for value in range(10)]] if number % 2 else [],
+            "unsure_boxes_xyxy": [[100.0, 20.0, 120.0, 50.0]],
+        }
+        for number in range(60)
+    ]
+    for name, rows in (("lfw", lfw), ("faces-dev", people), ("no-people", none), ("people", crowds)):
         parquet.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
 
 
@@ -56,6 +68,22 @@ def test_persons_and_pictures_are_on_one_side(tmp_path: Path) -> None:
     assert not {each.source for each in training} & {each.source for each in empty}
 
 
+def test_a_fifth_of_the_people_is_held_out(tmp_path: Path) -> None:
+    write_files(tmp_path)
+    development = read_photographs(tmp_path, "people-dev")
+    splits = ("training", "training-people", "training-people-without-facecount")
+    portraits, every, licensed = (read_photographs(tmp_path, split) for split in splits)
+    assert 4 <= len(development) <= 22
+    assert len(every) == len(portraits) + 60 - len(development)
+    crowd = [each for each in every if each.collection == "people"]
+    assert not {each.source for each in crowd} & {each.source for each in development}
+    names = {each.source for each in licensed if each.collection == "people"}
+    assert names == {each.source for each in crowd if int(each.source[10:-4]) % 3}
+    assert any(int(each.source[10:-4]) % 3 == 0 for each in development)
+    assert development[0].unsure_boxes_xyxy.tolist() == [[100, 20, 120, 50]]
+    assert portraits[0].unsure_boxes_xyxy.shape == (0, 4)
+
+
 def test_a_photograph(tmp_path: Path) -> None:
     write_files(tmp_path)
     first = read_photographs(tmp_path, "training")[0]
@@ -72,7 +100,7 @@ def test_a_photograph(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"lfw\.parquet: expected a parquet file"):
         read_photographs(tmp_path, "training")
-    with pytest.raises(MissingSplitError, match="expected the split training, lfw-held-out"):
+    with pytest.raises(MissingSplitError, match="expected the split training, training-people"):
         read_photographs(tmp_path, "test")
     parquet.write_table(pa.table({"a": [1]}), tmp_path / "faces-dev.parquet")
     with pytest.raises(DatasetError, match="expected the columns file and image, found a"):

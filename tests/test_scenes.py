@@ -11,8 +11,9 @@ from mien.errors import DatasetError
 from mien.training.detector import scenes
 from mien.training.detector.degradation import jpeg
 from mien.training.detector.occluders import occlude
-from mien.training.detector.scene_pictures import DEEPEST_PX, Pictures, black_edge
+from mien.training.detector.scene_pictures import DEEPEST_PX, SURE_BOX, Pictures, black_edge
 from mien.training.detector.scenes import compose, layout
+from mien.training.detector.tiles import SMALLEST_PX, Placement, faces_in_scenes
 
 LANDMARKS = np.array([[105, 110], [145, 110], [125, 135], [108, 158], [142, 158]], np.float32)
 BOX = np.array([75, 65, 175, 190], np.float32)
@@ -79,7 +80,7 @@ def test_boxes_hold_the_landmarks_and_stay_in_the_scene(monkeypatch: pytest.Monk
     sizes = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
     assert sizes.min() < 16
     assert sizes.max() > 250
-    assert faces.ignored[sizes < scenes.SMALLEST_PX].all()
+    assert faces.ignored[sizes < SMALLEST_PX].all()
 
 
 def test_boxes_of_turned_faces(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +119,7 @@ def test_surroundings_of_small_portraits(monkeypatch: pytest.MonkeyPatch) -> Non
                        landmarks_xy=np.stack((LANDMARKS, LANDMARKS)), box_scores=np.ones(2, np.float32))  # fmt: skip
     pictures = Pictures([portrait, photograph(0)], torch.device("cpu"))
     assert pictures.boxes[0, :2].tolist() == [[30, 60, 125, 190], [30, 50, 40, 90]]
-    assert (pictures.scores[0, :2] >= scenes.SURE_BOX).tolist() == [True, False]
+    assert (pictures.scores[0, :2] >= SURE_BOX).tolist() == [True, False]
     images, faces = compose(pictures, 32, 288, 0.0, torch.Generator().manual_seed(0))
     assert faces.boxes_xyxy[:, 2:].sub(faces.boxes_xyxy[:, :2]).amax(dim=1).min() < 40
     assert images.amin() > 0.2  # the black edge is nowhere
@@ -128,7 +129,7 @@ def test_faces_cut_by_the_edge_of_their_tile() -> None:
     """The face is 100 x 125 pixels; the tile of 200 has its left 60, 30 and 10 %, then its upper left quarter."""
     pictures = Pictures([photograph()], torch.device("cpu"))
     focus = torch.tensor([[190.0, 100.0], [220.0, 100.0], [240.0, 100.0], [200.0, 200.0]])
-    placement = scenes._Placement(
+    placement = Placement(
         picture=torch.zeros(4, dtype=torch.int64),
         turn=torch.eye(2).expand(4, 2, 2),
         centre=torch.tensor([[125.0, 127.5]]).expand(4, 2),
@@ -137,7 +138,7 @@ def test_faces_cut_by_the_edge_of_their_tile() -> None:
         angle=torch.zeros(4),
         mirrored=torch.zeros(4, dtype=torch.bool),
     )
-    faces = scenes.SceneFaces(*scenes._faces(pictures, placement, 200, 2, 5))
+    faces = faces_in_scenes(scenes._faces(pictures, placement), placement, 200, 2, 5)
     assert faces.ignored.tolist() == [False, True, True]  # of the first two and the last; the third is none
     assert faces.scene.tolist() == [5, 5, 5]
     np.testing.assert_allclose(
@@ -174,8 +175,8 @@ def test_plain_scenes_are_as_photographed() -> None:
 
 
 def test_layouts_share_the_scenes() -> None:
-    assert layout(32) == scenes.LAYOUT
-    assert all(sum(layout(count).values()) == count for count in range(1, 70))
+    assert layout(32, scenes.LAYOUT) == scenes.LAYOUT
+    assert all(sum(layout(count, scenes.LAYOUT).values()) == count for count in range(1, 70))
 
 
 def test_occluders_hide_a_part_of_faces_alone() -> None:

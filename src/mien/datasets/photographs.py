@@ -1,12 +1,13 @@
-"""Photographs with face boxes, to train and measure the face detector: LFW, faces-dev, pictures without people.
+"""Photographs with face boxes, to train and measure the face detector: LFW, people, faces-dev, pictures without people.
 
-One folder holds the parquet files. LFW's boxes and landmarks were made by a network (CenterFace), those of faces-dev by
-people; `no-people` has none. Persons of LFW, and pictures without people, are held out of training by their names.
+One folder holds the parquet files. LFW's boxes and landmarks were made by a network (CenterFace), those of `people` by
+two, those of faces-dev by people; `no-people` has none. Persons of LFW, and pictures of the others, are held out of
+training by their names.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
@@ -20,6 +21,9 @@ from mien.preprocessing import ImageArray
 
 FILES = {
     "training": ("lfw.parquet", "no-people.parquet"),
+    "training-people": ("lfw.parquet", "no-people.parquet", "people.parquet"),
+    "training-people-without-facecount": ("lfw.parquet", "no-people.parquet", "people.parquet"),
+    "people-dev": ("people.parquet",),
     "lfw-held-out": ("lfw.parquet",),
     "faces-dev": ("faces-dev.parquet",),
     "no-people-held-out": ("no-people.parquet",),
@@ -29,6 +33,13 @@ HELD_OUT_NO_PEOPLE = 60
 """Pictures without people that are never learned from: those whose names have the smallest digests."""
 HELD_OUT_PERSONS = 20
 """One of so many persons of LFW is never learned from."""
+HELD_OUT_PEOPLE = 5
+"""One of so many pictures of `people` is never learned from: the split `people-dev`."""
+PEOPLE = "people"
+"""The collection whose pictures show people as they come, in any size and number."""
+UNLICENSED = "facecount"
+"""The source of pictures of `people` for which no licence was found; `training-people-without-facecount` does without
+(DATA.md)."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,10 @@ class Photograph:
     """What is known of each face, such as "mask"; empty texts where nothing is."""
     source: str
     """Its name in the file."""
+    unsure_boxes_xyxy: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    """(M, 4) float pixels of what may be faces: neither faces nor background."""
+    collection: str = ""
+    """The file that it is from, without its ending: `lfw`, `people` ..."""
 
     @property
     def main(self) -> int:
@@ -84,11 +99,14 @@ def read_photographs(root: Path, split: str) -> Photographs:
         raise MissingSplitError(f"photographs: expected the split {', '.join(FILES)}, not {split!r}")
     found: list[Photograph] = []
     for file in FILES[split]:
-        rows = [_photograph(row) for row in _rows(root / file)]
+        known = _rows(root / file)
+        if split.endswith("-without-facecount"):
+            known = [row for row in known if row.get("source") != UNLICENSED]
+        rows = [_photograph(row, Path(file).stem) for row in known]
         held_out = _held_out(file, rows)
-        if split == "training":
+        if split.startswith("training"):
             rows = [row for row in rows if row.source not in held_out]
-        elif split.endswith("held-out"):
+        elif split == "people-dev" or split.endswith("held-out"):
             rows = [row for row in rows if row.source in held_out]
         found += rows
     return Photographs(split, found)
@@ -101,7 +119,7 @@ def _rows(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _photograph(row: dict[str, Any]) -> Photograph:
+def _photograph(row: dict[str, Any], collection: str) -> Photograph:
     boxes = np.array(row.get("boxes_xyxy") or [], np.float32).reshape(-1, 4)
     landmarks = row.get("landmarks_xy")
     return Photograph(
@@ -111,6 +129,8 @@ def _photograph(row: dict[str, Any]) -> Photograph:
         landmarks_xy=None if landmarks is None else np.array(landmarks, np.float32).reshape(-1, 5, 2),
         labels=tuple(row.get("labels") or [""] * len(boxes)),
         source=row["file"],
+        unsure_boxes_xyxy=np.array(row.get("unsure_boxes_xyxy") or [], np.float32).reshape(-1, 4),
+        collection=collection,
     )
 
 
@@ -119,6 +139,8 @@ def _held_out(file: str, rows: list[Photograph]) -> set[str]:
         return set(sorted((row.source for row in rows), key=_digest)[:HELD_OUT_NO_PEOPLE])
     if file == "lfw.parquet":
         return {row.source for row in rows if int(_digest(_person(row.source)), 16) % HELD_OUT_PERSONS == 0}
+    if file == "people.parquet":
+        return {row.source for row in rows if int(_digest(row.source), 16) % HELD_OUT_PEOPLE == 0}
     return set()
 
 

@@ -11,7 +11,7 @@ from mien.atomic import replacing
 from mien.detection.face_finder import STRIDES
 from mien.errors import ModelError
 from mien.export.pipeline import TOLERANCE, encode, enter_into_manifest, read_manifest
-from mien.models.face_finder import FaceFinder
+from mien.models import DETECTORS, Detector
 from mien.preprocessing import Preprocessing
 from mien.session import open_session
 from mien.training.averaged import load_average
@@ -24,7 +24,7 @@ STATED_PX = (320, 416)
 class _FromPixels(nn.Module):
     """The network behind its normalisation: uint8 (1, H, W, 3) to a map for each stride."""
 
-    def __init__(self, network: FaceFinder, preprocessing: Preprocessing) -> None:
+    def __init__(self, network: Detector, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.network, self.preprocessing = network, preprocessing
 
@@ -39,11 +39,11 @@ def is_detector(checkpoint: Path) -> bool:
     return bool(load_checkpoint(checkpoint).facts["experiment"]["method"]["name"] == "detection")
 
 
-def trained_detector(checkpoint: Checkpoint) -> FaceFinder:
-    """The averaged network of a checkpoint, in evaluation mode; CheckpointError where weights do not fit."""
-    network = FaceFinder(**checkpoint.facts["network_options"])
+def trained_detector(checkpoint: Checkpoint) -> Detector:
+    """The averaged network of a checkpoint, folded, in evaluation mode; CheckpointError where weights do not fit."""
+    network = DETECTORS[checkpoint.facts["network"]](**checkpoint.facts["network_options"])
     load_average(network, checkpoint)
-    return network.eval()
+    return network.folded()
 
 
 def export_detector(file: Path, out: Path, name: str | None, licence: str) -> float:
@@ -67,7 +67,7 @@ def export_detector(file: Path, out: Path, name: str | None, licence: str) -> fl
             if column.startswith("selection_")
         },
         "licence": licence,
-        "paper": FaceFinder.paper,
+        "paper": network.paper,
     }
     manifest = read_manifest(out.parent / "manifest.json")
     module = _FromPixels(network, preprocessing)
@@ -90,7 +90,7 @@ def export_detector(file: Path, out: Path, name: str | None, licence: str) -> fl
     return difference
 
 
-def multiply_adds(network: FaceFinder) -> int:
+def multiply_adds(network: Detector) -> int:
     """Multiplications with addition for one picture of `STATED_PX`: torch's flops, halved."""
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network.eval()(torch.zeros(1, 3, *STATED_PX))

@@ -1,8 +1,8 @@
-"""The networks, by name."""
+"""The networks, by name: classifiers of faces, and face detectors."""
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -11,11 +11,13 @@ from mien.errors import ExperimentError
 from mien.models.ac_net import AcNet
 from mien.models.classifier import Classifier
 from mien.models.dense_face import DenseFace
+from mien.models.dense_face_finder import DenseFaceFinder
+from mien.models.face_finder import FaceFinder
 from mien.models.fer_mobilenet_v3 import FerMobileNetV3
 from mien.models.rlr_cnet import RlrCnet, RlrCnetDual
 from mien.models.shufflenet_v2 import ShuffleNetV2
 
-__all__ = ["NETWORKS", "Classifier", "build_network", "count_multiply_adds"]
+__all__ = ["DETECTORS", "NETWORKS", "Classifier", "Detector", "build_network", "count_multiply_adds"]
 
 NETWORKS: dict[str, type[Classifier]] = {
     "ac-net": AcNet,
@@ -24,6 +26,11 @@ NETWORKS: dict[str, type[Classifier]] = {
     "rlr-cnet": RlrCnet,
     "rlr-cnet-dual": RlrCnetDual,
     "shufflenet-v2": ShuffleNetV2,
+}
+Detector: TypeAlias = FaceFinder | DenseFaceFinder
+DETECTORS: dict[str, type[FaceFinder] | type[DenseFaceFinder]] = {
+    "dense-face-finder": DenseFaceFinder,
+    "face-finder": FaceFinder,
 }
 
 

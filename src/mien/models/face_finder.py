@@ -46,7 +46,7 @@ class FaceFinder(nn.Module):
         self.laterals = nn.ModuleList(convolution(times * width, neck, 1, nn.ReLU) for times in (4, 6, 8))
         self.merges = nn.ModuleList(_separable(neck, neck) for _ in STRIDES)
         self.heads = nn.ModuleList(
-            nn.Sequential(*(_separable(neck, neck, 5) for _ in range(depth)), _last(neck)) for depth in HEAD_DEPTHS
+            nn.Sequential(*(_separable(neck, neck, 5) for _ in range(depth)), last_layer(neck)) for depth in HEAD_DEPTHS
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -60,8 +60,13 @@ class FaceFinder(nn.Module):
             levels[place] = levels[place] + functional.interpolate(levels[place + 1], scale_factor=2.0, mode="nearest")
         return tuple(head(merge(level)) for head, merge, level in zip(self.heads, self.merges, levels, strict=True))
 
+    def folded(self) -> "FaceFinder":
+        """The network in evaluation mode; ONNX Runtime folds its batch norms."""
+        return self.eval()
 
-def _last(channels: int) -> nn.Conv2d:
+
+def last_layer(channels: int) -> nn.Conv2d:
+    """The 1x1 convolution to a cell's values, whose scores begin at `PRIOR`."""
     layer = nn.Conv2d(channels, VALUES, 1)
     nn.init.normal_(layer.weight, std=0.01)
     layer.bias = nn.Parameter(torch.tensor([math.log(PRIOR / (1 - PRIOR)), *[0.0] * (VALUES - 1)]))

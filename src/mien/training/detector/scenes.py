@@ -1,66 +1,32 @@
 """Scenes to learn face detection from: mosaics of labelled pictures, turned, zoomed and cut, on the device.
 
-Each picture shows its main face in a tile of its own; a scene has 1 to 64 tiles, so that faces are between a few
-pixels and larger than the scene. A mosaic (Bochkovskiy et al., "YOLOv4", 2020, https://arxiv.org/abs/2004.10934) of
-portraits is the only way to small faces where all labelled faces are about 100 pixels wide. Where a tile is larger than
-its portrait, a picture without people surrounds it.
+Some scenes show photographs of people (crowds.py); the others are mosaics of portraits. Each portrait shows its main
+face in a tile of its own; a scene has 1 to 64 tiles, so that faces are between a few pixels and larger than the scene.
+A mosaic (Bochkovskiy et al., "YOLOv4", 2020, https://arxiv.org/abs/2004.10934) of portraits is the only way to small
+faces where all labelled faces are about 100 pixels wide. Where a tile is larger than its picture, one without people
+surrounds it.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mien.training.detector.crowds import MOST_TURNED, Crowd, cover_faces, crowd_faces, place_crowd, sample_crowd
 from mien.training.detector.degradation import degrade, relight
 from mien.training.detector.occluders import occlude
-from mien.training.detector.scene_pictures import ANY_SHARE, LEVELS, PICTURE_PX, SURE_BOX, WHOLE_SHARE, Pictures
+from mien.training.detector.scene_pictures import LEVELS, PICTURE_PX, SURE_BOX, Pictures
+from mien.training.detector.tiles import Placement, SceneFaces, TileFaces, faces_in_scenes, joined, source_places, turns
 from mien.training.masking import uniform
 
 BLURRED, BLURRED_PX = 0.35, 16
 """This share of the tiles is sampled from a smaller size than need be, in which faces are at least so high (chosen)."""
 LAYOUT = {1: 6, 2: 12, 3: 7, 4: 4, 6: 2, 8: 1}
 """Of 32 scenes, how many have 1, 2x2, 3x3 ... tiles (chosen)."""
-SMALLEST_PX = 12.0
-"""Smaller faces (square root of the area) are neither faces nor background."""
-
-
-@dataclass(frozen=True)
-class SceneFaces:
-    """The faces of B scenes, F in all."""
-
-    scene: Tensor
-    """int64 (F,)."""
-    boxes_xyxy: Tensor
-    """float32 (F, 4) pixels of the scene: what is seen of the upright bounding box of the face."""
-    landmarks_xy: Tensor
-    """float32 (F, 5, 2) pixels of the scene, in the order of `Photograph`."""
-    seen: Tensor
-    """bool (F, 5): whether a landmark lies in the face's tile."""
-    ignored: Tensor
-    """bool (F,): too small, cut off or doubtful; such cells are left out of the loss."""
-
-
-@dataclass(frozen=True)
-class _Placement:
-    """Where each of T tiles takes its pixels from: source = centre + turn (place - focus)."""
-
-    picture: Tensor
-    """int64 (T,)."""
-    turn: Tensor
-    """(T, 2, 2), in pixels of the picture for one of the tile."""
-    centre: Tensor
-    """(T, 2) pixels of the picture."""
-    focus: Tensor
-    """(T, 2) pixels of the tile."""
-    zoom: Tensor
-    """(T,) pixels of the tile for one of the picture."""
-    angle: Tensor
-    """(T,) radians, clockwise as seen."""
-    mirrored: Tensor
-    """bool (T,)."""
+CROWD_LAYOUT = {1: 5, 2: 4, 3: 2}
+"""The same for scenes of photographs of people (chosen)."""
 
 
 def compose(
@@ -70,39 +36,73 @@ def compose(
     empty_share: float,
     draw: torch.Generator,
     plain_share: float = 0.0,
+    crowd: Crowd | None = None,
+    crowd_share: float = 0.0,
 ) -> tuple[Tensor, SceneFaces]:
     """Scenes float32 (B, 3, S, S) on the scale 0 to 1, with their faces.
 
-    empty_share: how many of the tiles show pictures without faces. draw: on the device of the pictures. plain_share:
-    how many of the scenes are not covered, lit anew or degraded.
+    empty_share: how many of the tiles of portraits show pictures without faces instead. draw: on the device of the
+    pictures. plain_share: how many of the scenes are not covered, lit anew or degraded. crowd, crowd_share: how many of
+    the scenes show photographs of people, and which.
     """
     plain = uniform((count, 1, 1, 1), 0, 1, pictures.boxes, draw) < plain_share if plain_share else None
+    crowd_count = round(count * crowd_share) if crowd else 0
     scenes, faces, first = [], [], 0
-    for tiles, scene_count in layout(count).items():
-        placement = _place(pictures, scene_count * tiles * tiles, size_px // tiles, empty_share, draw)
-        places = source_places(placement, size_px // tiles)
-        sampled = _surround(pictures, placement, places, _sample(pictures, placement, places, draw), draw)
-        occluded = occlude(sampled.clone(), places, pictures.landmarks[placement.picture, 0], draw)
-        changed = _joined(relight(occluded, draw), tiles)
-        if plain is not None:
-            changed = torch.where(plain[first : first + scene_count], _joined(sampled, tiles).clamp(0, 1), changed)
-        scenes.append(changed)
-        faces.append(_faces(pictures, placement, size_px // tiles, tiles, first))
-        first += scene_count
+    for shown, layouts in ((None, layout(count - crowd_count, LAYOUT)), (crowd, layout(crowd_count, CROWD_LAYOUT))):
+        for tiles, scene_count in layouts.items():
+            if shown is None:
+                usual, changed, found = _portraits(pictures, scene_count, size_px, tiles, first, empty_share, draw)
+            else:
+                usual, changed, found = _people(pictures, shown, scene_count, size_px, tiles, first, draw)
+            if plain is not None:
+                changed = torch.where(plain[first : first + scene_count], usual.clamp(0, 1), changed)
+            scenes.append(changed)
+            faces.append(found)
+            first += scene_count
     images = torch.cat(scenes)
     degraded = degrade(images, draw)
     images = degraded if plain is None else torch.where(plain, images, degraded)
-    return images, SceneFaces(*(torch.cat(part) for part in zip(*faces, strict=True)))
+    fields = zip(*(vars(each).values() for each in faces), strict=True)
+    return images, SceneFaces(*(torch.cat(part) for part in fields))
 
 
-def layout(count: int) -> dict[int, int]:
+def layout(count: int, shares: dict[int, int]) -> dict[int, int]:
     """How many of a number of scenes have 1, 2x2, 3x3 ... tiles."""
-    ends = np.round(np.cumsum(list(LAYOUT.values())) * count / sum(LAYOUT.values())).astype(int)
-    shares = np.diff(ends, prepend=0)
-    return {tiles: int(share) for tiles, share in zip(LAYOUT, shares, strict=True) if share}
+    ends = np.round(np.cumsum(list(shares.values())) * count / sum(shares.values())).astype(int)
+    counts = np.diff(ends, prepend=0)
+    return {tiles: int(share) for tiles, share in zip(shares, counts, strict=True) if share}
 
 
-def _place(pictures: Pictures, count: int, tile_px: int, empty_share: float, draw: torch.Generator) -> _Placement:
+def _portraits(
+    pictures: Pictures, count: int, size_px: int, tiles: int, first: int, empty_share: float, draw: torch.Generator
+) -> tuple[Tensor, Tensor, SceneFaces]:
+    """Scenes of portraits as photographed, then covered and lit anew, with their faces."""
+    tile_px = size_px // tiles
+    placement = _place(pictures, count * tiles * tiles, tile_px, empty_share, draw)
+    places = source_places(placement, tile_px)
+    from_edge = torch.minimum(places, PICTURE_PX - places).amin(dim=3) - pictures.edges[placement.picture, None, None]
+    sampled = _sample(pictures, placement, places, draw)
+    sampled = _surround(pictures, from_edge * placement.zoom[:, None, None], sampled, draw)
+    occluded = occlude(sampled.clone(), places, pictures.landmarks[placement.picture, 0], draw)
+    faces = faces_in_scenes(_faces(pictures, placement), placement, tile_px, tiles, first)
+    return joined(sampled, tiles), joined(relight(occluded, draw), tiles), faces
+
+
+def _people(
+    pictures: Pictures, crowd: Crowd, count: int, size_px: int, tiles: int, first: int, draw: torch.Generator
+) -> tuple[Tensor, Tensor, SceneFaces]:
+    """Scenes of photographs of people as photographed, then covered and lit anew, with their faces."""
+    tile_px = size_px // tiles
+    placement = place_crowd(crowd, count * tiles * tiles, tile_px, draw)
+    sampled, inside = sample_crowd(crowd, placement, source_places(placement, tile_px), draw)
+    scenes = joined(_surround(pictures, inside, sampled, draw), tiles)
+    faces = faces_in_scenes(crowd_faces(crowd, placement), placement, tile_px, tiles, first)
+    covered = scenes.clone()
+    cover_faces(covered, faces, first, draw)
+    return scenes, relight(covered, draw), faces
+
+
+def _place(pictures: Pictures, count: int, tile_px: int, empty_share: float, draw: torch.Generator) -> Placement:
     like = pictures.boxes
 
     def drawn(low: float, high: float, *shape: int) -> Tensor:
@@ -123,42 +123,29 @@ def _place(pictures: Pictures, count: int, tile_px: int, empty_share: float, dra
     room = (tile_px / 2 - 0.3 * height_px).clamp(min=0)  # a fifth of the face may be cut off
     focus = tile_px / 2 + drawn(-1, 1, 2) * room[:, None]
     slight = torch.randn(count, generator=draw, device=like.device) * math.radians(8)
-    angle = torch.where(drawn(0, 1) < 0.5, slight, drawn(-math.radians(50), math.radians(50)))
+    angle = torch.where(drawn(0, 1) < 0.5, slight, drawn(-math.radians(MOST_TURNED), math.radians(MOST_TURNED)))
     mirrored = drawn(0, 1) < 0.5
-    cosine, sine = angle.cos() / zoom, angle.sin() / zoom
-    flip = torch.where(mirrored, -1.0, 1.0)
-    turn = torch.stack((torch.stack((flip * cosine, flip * sine), 1), torch.stack((-sine, cosine), 1)), 1)
-    return _Placement(picture, turn, centre, focus, zoom, angle, mirrored)
+    return Placement(picture, turns(zoom, angle, mirrored), centre, focus, zoom, angle, mirrored)
 
 
-def source_places(placement: _Placement, tile_px: int) -> Tensor:
-    """Where each pixel of each tile lies in its picture, float (T, t, t, 2)."""
-    steps = torch.arange(tile_px, device=placement.zoom.device) + 0.5
-    offset = steps[:, None] - placement.focus[:, None]  # (T, t, 2), to the right and down
-    across = offset[:, :, :1] * placement.turn[:, None, :, 0] + placement.centre[:, None]
-    down = offset[:, :, 1:] * placement.turn[:, None, :, 1]
-    return across[:, None] + down[:, :, None]
+def _surround(pictures: Pictures, inside: Tensor, tiles: Tensor, draw: torch.Generator) -> Tensor:
+    """Put pictures without people where tiles (T, 3, t, t) reach beyond their photographs, with soft seams; in place.
 
-
-def _surround(
-    pictures: Pictures, placement: _Placement, places: Tensor, tiles: Tensor, draw: torch.Generator
-) -> Tensor:
-    """Put pictures without people where tiles (T, 3, t, t) reach beyond their portraits, with soft seams; in place."""
+    inside: (T, t, t), how far each pixel lies inside its photograph, in pixels of the tile.
+    """
     if not pictures.empty:
         return tiles
-    tile_px = tiles.shape[2]
-    from_edge = torch.minimum(places, PICTURE_PX - places).amin(dim=3) - pictures.edges[placement.picture, None, None]
     softness = uniform((len(tiles), 1, 1), 1, 6, tiles, draw)
-    portrait = (from_edge * placement.zoom[:, None, None] / softness).clamp(0, 1)
-    (chosen,) = torch.nonzero(portrait.amin(dim=(1, 2)) < 1, as_tuple=True)
+    shown = (inside / softness).clamp(0, 1)
+    (chosen,) = torch.nonzero(shown.amin(dim=(1, 2)) < 1, as_tuple=True)
     if len(chosen):
-        behind = _place(pictures, len(chosen), tile_px, 1.0, draw)
-        ground = _sample(pictures, behind, source_places(behind, tile_px), draw)
-        tiles[chosen] = ground + portrait[chosen, None] * (tiles[chosen] - ground)
+        behind = _place(pictures, len(chosen), tiles.shape[2], 1.0, draw)
+        ground = _sample(pictures, behind, source_places(behind, tiles.shape[2]), draw)
+        tiles[chosen] = ground + shown[chosen, None] * (tiles[chosen] - ground)
     return tiles
 
 
-def _sample(pictures: Pictures, placement: _Placement, places: Tensor, draw: torch.Generator) -> Tensor:
+def _sample(pictures: Pictures, placement: Placement, places: Tensor, draw: torch.Generator) -> Tensor:
     """The tiles' pixels float (T, 3, t, t) on the scale 0 to 1; some are blurred, from a smaller size."""
     tile_px = places.shape[1]
     heights = pictures.boxes[placement.picture, 0, 3] - pictures.boxes[placement.picture, 0, 1]
@@ -179,47 +166,17 @@ def _sample(pictures: Pictures, placement: _Placement, places: Tensor, draw: tor
     return tiles
 
 
-def _joined(tiles: Tensor, side: int) -> Tensor:
-    """Tiles (B side side, C, t, t) as scenes (B, C, side t, side t)."""
-    count, channels, size_px, _ = tiles.shape
-    rows = tiles.view(count // side**2, side, side, channels, size_px, size_px)
-    return rows.permute(0, 3, 1, 4, 2, 5).reshape(-1, channels, side * size_px, side * size_px)
-
-
-def _faces(pictures: Pictures, placement: _Placement, tile_px: int, tiles: int, first: int) -> tuple[Tensor, ...]:
-    """The fields of SceneFaces for tiles of scenes that are numbered from `first`."""
-    picture = placement.picture
-    scores, boxes = pictures.scores[picture], pictures.boxes[picture]  # (T, M), (T, M, 4)
+def _faces(pictures: Pictures, placement: Placement) -> TileFaces:
+    """The faces of the portraits of tiles."""
+    scores, boxes = pictures.scores[placement.picture], pictures.boxes[placement.picture]  # (T, M), (T, M, 4)
     tile, place = torch.nonzero(scores, as_tuple=True)
-    centres = (boxes[tile, place, :2] + boxes[tile, place, 2:]) / 2
-    halves = (boxes[tile, place, 2:] - boxes[tile, place, :2]) / 2
-    forward = torch.linalg.inv(placement.turn)[tile]  # (F, 2, 2)
-
-    def moved(points: Tensor) -> Tensor:
-        return (
-            torch.einsum("fpj,fij->fpi", points - placement.centre[tile, None], forward) + placement.focus[tile, None]
-        )
-
-    middle = moved(centres[:, None])[:, 0]
-    # Of the turned face, taken as an ellipse in its box.
-    cosine, sine = placement.angle[tile].cos().square(), placement.angle[tile].sin().square()
-    squared = halves.square()
-    half = torch.stack(
-        (squared[:, 0] * cosine + squared[:, 1] * sine, squared[:, 0] * sine + squared[:, 1] * cosine), dim=1
+    box = boxes[tile, place]
+    return TileFaces(
+        tile,
+        (box[:, :2] + box[:, 2:]) / 2,
+        (box[:, 2:] - box[:, :2]) / 2,
+        torch.zeros(len(tile), device=box.device),
+        pictures.landmarks[placement.picture][tile, place],
+        torch.ones(len(tile), dtype=torch.bool, device=box.device),
+        scores[tile, place] < SURE_BOX,
     )
-    half = half.sqrt() * placement.zoom[tile, None]
-    whole = torch.cat((middle - half, middle + half), dim=1)
-    inside = whole.clamp(0, tile_px)
-    area = (4 * half.prod(dim=1)).clamp(min=1e-6)
-    share = (inside[:, 2:] - inside[:, :2]).prod(dim=1) / area
-    landmarks = moved(pictures.landmarks[picture][tile, place])
-    exchanged = landmarks[:, [1, 0, 2, 4, 3]]
-    landmarks = torch.where(placement.mirrored[tile, None, None], exchanged, landmarks)
-    seen = ((landmarks >= 0) & (landmarks < tile_px)).all(dim=2)
-    doubtful = scores[tile, place] < SURE_BOX
-    ignored = (share < WHOLE_SHARE) | ((share * area).sqrt() < SMALLEST_PX) | doubtful
-    corner = torch.stack((tile % tiles, tile // tiles % tiles), dim=1) * tile_px
-    kept = share >= ANY_SHARE
-    scene = first + tile // (tiles * tiles)
-    fields = (scene, inside + corner.repeat(1, 2), landmarks + corner[:, None], seen, ignored)
-    return tuple(field[kept] for field in fields)

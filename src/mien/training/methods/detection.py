@@ -11,16 +11,18 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from mien.datasets.photographs import Photographs, read_photographs
+from mien.datasets.photographs import PEOPLE, Photographs, read_photographs
 from mien.detection.face_finder import LONGEST_PX, OVERLAP, FloatArray, Maps, find_faces
 from mien.errors import ExperimentError
 from mien.evaluation.detectors import SMALLEST_SCORE, average_precisions
-from mien.models.face_finder import FaceFinder
+from mien.models import DETECTORS, Detector
 from mien.preprocessing import ImageArray, Preprocessing
 from mien.training.config import Experiment, validated
-from mien.training.detector.losses import detection_losses
+from mien.training.detector.crowds import Crowd
+from mien.training.detector.losses import Assignment, detection_losses
 from mien.training.detector.scene_pictures import Pictures
-from mien.training.detector.scenes import SceneFaces, compose
+from mien.training.detector.scenes import compose
+from mien.training.detector.tiles import SceneFaces
 from mien.training.methods.method import Method
 from mien.training.options import STRICT, AugmentationOptions, NotNegative, Share
 from mien.training.randomness import generator
@@ -34,7 +36,12 @@ class DetectionOptions:
     """Options of the detection method."""
 
     empty_share: Share = 0.4
-    """Share of a scene's tiles that show pictures without faces."""
+    """Share of the tiles of scenes of portraits that show pictures without faces."""
+    crowd_share: Share = 0.0
+    """Share of the scenes that show photographs of people (crowds.py), for which the training split needs some."""
+    assignment: Assignment = "centres"
+    """Which cells learn which faces: `centres`, those near the middle, or `cost`, by what they answer
+    (assignment.py)."""
     plain_epochs: NotNegative = 0
     """In the last epochs, this many, PLAIN_SHARE of the scenes are not covered, lit anew or degraded; last epochs on
     plainer pictures are from YOLOX (Ge et al., 2021, https://arxiv.org/abs/2107.08430)."""
@@ -57,8 +64,8 @@ class SceneBatch:
 class SceneSource:
     """Composes the scenes of a step from (seed, epoch, step) alone."""
 
-    def __init__(self, pictures: Pictures, experiment: Experiment) -> None:
-        self.pictures, self.experiment = pictures, experiment
+    def __init__(self, pictures: Pictures, crowd: Crowd | None, experiment: Experiment) -> None:
+        self.pictures, self.crowd, self.experiment = pictures, crowd, experiment
 
     def batch(self, options: DetectionOptions, epoch: int, step: int) -> SceneBatch:
         """The scenes of one step."""
@@ -66,17 +73,19 @@ class SceneSource:
         draw = generator(experiment.seed, "scenes", epoch, step, self.pictures.boxes.device)
         plain_share = PLAIN_SHARE if epoch >= experiment.schedule.epochs - options.plain_epochs else 0.0
         count, empty_share = experiment.schedule.batch_size, options.empty_share
-        images, faces = compose(self.pictures, count, data.size_px, empty_share, draw, plain_share)
+        images, faces = compose(
+            self.pictures, count, data.size_px, empty_share, draw, plain_share, self.crowd, options.crowd_share
+        )
         images = images.sub_(data.mean).mul_(1 / data.deviation)
         return SceneBatch(images.contiguous(memory_format=torch.channels_last), faces)
 
 
-class Detection(Method[FaceFinder, SceneBatch, Photographs]):
+class Detection(Method[Detector, SceneBatch, Photographs]):
     """Scenes composed anew for every step; selection by average precision on whole photographs."""
 
     selected_by = "average_precision"
 
-    def __init__(self, source: SceneSource, network: FaceFinder, options: dict[str, Any]) -> None:
+    def __init__(self, source: SceneSource, network: Detector, options: dict[str, Any]) -> None:
         self.source = source
         self.options = self.read_options(options)
 
@@ -87,27 +96,37 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
         return read_photographs(root, split)
 
     @staticmethod
-    def make_network(experiment: Experiment, classes: int) -> FaceFinder:
+    def make_network(experiment: Experiment, classes: int) -> Detector:
         options = experiment.network
-        if options.name != "face-finder":
-            raise ExperimentError(f"method detection: expected the network 'face-finder', found {options.name!r}")
+        if options.name not in DETECTORS:
+            known = " or ".join(map(repr, DETECTORS))
+            raise ExperimentError(f"method detection: expected the network {known}, found {options.name!r}")
         try:
-            return FaceFinder(**options.options)
-        except TypeError as error:
-            raise ExperimentError(f"network face-finder: {error}") from error
+            return DETECTORS[options.name](**options.options)
+        except (TypeError, ValueError) as error:
+            raise ExperimentError(f"network {options.name}: {error}") from error
 
     @staticmethod
     def make_source(
         training: Photographs, preprocessing: Preprocessing, experiment: Experiment, device: torch.device
     ) -> SceneSource:
-        return SceneSource(Pictures(training, device), experiment)
+        people = [each for each in training if each.collection == PEOPLE]
+        if bool(people) != bool(Detection.read_options(experiment.method.options).crowd_share):
+            found = f"{len(people)} in the split {training.split}"
+            raise ExperimentError(
+                f"method detection: expected photographs of people where crowd_share > 0, found {found}"
+            )
+        crowd = Crowd(people, device) if people else None
+        return SceneSource(
+            Pictures([each for each in training if each.collection != PEOPLE], device), crowd, experiment
+        )
 
     @staticmethod
     def prepare(selection: Photographs, preprocessing: Preprocessing, options: dict[str, Any]) -> Photographs:
         return selection
 
     @staticmethod
-    def measure(network: FaceFinder, preprocessing: Preprocessing, prepared: Photographs) -> dict[str, float]:
+    def measure(network: Detector, preprocessing: Preprocessing, prepared: Photographs) -> dict[str, float]:
         """Average precision as at run time: of all faces, of bare ones, of masked ones."""
         maps = maps_of(network, preprocessing)
 
@@ -140,13 +159,13 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
                     following = pool.submit(self.source.batch, self.options, epoch, step + 1)
                 yield batch
 
-    def loss(self, network: FaceFinder, batch: SceneBatch, epoch: int) -> dict[str, Tensor]:
-        losses = detection_losses(network(batch.images), batch.faces)
+    def loss(self, network: Detector, batch: SceneBatch, epoch: int) -> dict[str, Tensor]:
+        losses = detection_losses(network(batch.images), batch.faces, self.options.assignment)
         weighted = self.options.box_weight * losses["box"] + self.options.landmark_weight * losses["landmark"]
         return {"loss": losses["score"] + weighted, **losses}
 
     @classmethod
-    def check(cls, network: FaceFinder, experiment: Experiment) -> None:
+    def check(cls, network: Detector, experiment: Experiment) -> None:
         data, schedule = experiment.data, experiment.schedule
         if data.channels != 3 or data.size_px % 288:
             raise ExperimentError(
@@ -163,7 +182,7 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
             raise ExperimentError("method detection: expected statistics 'averaged'; it has no faces without a scene")
 
 
-def maps_of(network: FaceFinder, preprocessing: Preprocessing) -> Callable[[ImageArray], Maps]:
+def maps_of(network: Detector, preprocessing: Preprocessing) -> Callable[[ImageArray], Maps]:
     """A network in torch as `find_faces` takes it."""
     device = next(network.parameters()).device
 
