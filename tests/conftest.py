@@ -129,3 +129,16 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("clips") / "clip.mp4"
     write_clip(file, 3.0)
     return file
+
+
+@pytest.fixture(scope="session")
+def lfw_portraits() -> list[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+    """A hundred portraits of persons that no detector learned from, each with the box of its main face."""
+    file = SHARED_DATA / "lfw.parquet"
+    if not file.is_file():
+        pytest.skip(f"needs {file}")
+    from mien.datasets.photographs import read_photographs
+
+    held_out = read_photographs(SHARED_DATA, "lfw-held-out")
+    chosen = np.random.default_rng(0).permutation(len(held_out))[:100]
+    return [(held_out[int(i)].read(), held_out[int(i)].boxes_xyxy[held_out[int(i)].main]) for i in chosen]

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,13 +80,18 @@ def test_detectors_by_name_and_file() -> None:
     finder = make_detector("face-finder", 640)
     assert isinstance(finder, FaceFinder)
     assert finder.longest_px == 640
-    with pytest.raises(ModelError, match="longest_px is for the detector 'face-finder' alone, found 'haar'"):
-        make_detector("haar", 640)
+    unsure = make_detector("face-finder", score_threshold=0.3, any_way_up=True)
+    assert isinstance(unsure, FaceFinder)
+    assert (unsure.longest_px, unsure.score_threshold, unsure.any_way_up) == ("auto", 0.3, True)
+    options: dict[str, Any] = {"longest_px": 640, "score_threshold": 0.3, "any_way_up": True}
+    for name, value in options.items():
+        with pytest.raises(ModelError, match=f"{name} is for the detector 'face-finder' alone, found 'haar'"):
+            make_detector("haar", **{name: value})
 
 
-@pytest.mark.parametrize("side_px", [31, 4097, float("nan")])
-def test_sizes_out_of_bounds_are_refused(side_px: int) -> None:
-    with pytest.raises(ValueError, match=f"longest_px must lie in 32 to 4096, not {side_px}"):
+@pytest.mark.parametrize("side_px", [31, 4097, float("nan"), "fine"])
+def test_sizes_out_of_bounds_are_refused(side_px: Any) -> None:
+    with pytest.raises(ValueError, match=f"longest_px must be 'auto' or lie in 32 to 4096, not {side_px}"):
         FaceFinder(longest_px=side_px)
 
 

@@ -172,7 +172,7 @@ def test_from_checkpoint_to_faces(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "finder.onnx"
     result = CliRunner().invoke(app, ["export", str(run / "last.safetensors"), "--out", str(out), "--licence", "none"])
     assert result.exit_code == 0, result.output
-    detector = FaceFinder(str(out), longest_px=250, smallest_score=0.5)
+    detector = FaceFinder(str(out), longest_px=250, score_threshold=0.5)
     photograph = drawn(200)
     best, *_ = detector.detect(photograph.read())
     assert intersection_over_union(best.box_xyxy, photograph.boxes_xyxy[0].tolist()) > 0.6
@@ -214,8 +214,8 @@ def test_wrong_experiments_are_refused(changes: dict[str, Any], message: str) ->
 def test_wrong_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="expected the data set 'photographs', found 'fer2013'"):
         Detection.open("fer2013", tmp_path, "training")
-    with pytest.raises(ValueError, match="smallest_score must lie between 0 and 1, not 1"):
-        FaceFinder(smallest_score=1)
+    with pytest.raises(ValueError, match="score_threshold must lie between 0 and 1, not 1"):
+        FaceFinder(score_threshold=1)
     with pytest.raises(ModelError, match="unknown model 'nothing'"):
         FaceFinder("nothing")
     with pytest.raises(CheckpointError):

@@ -19,7 +19,7 @@ class Recognizer:
     model: the name of a packaged network (see `list_models`), or the path of an ONNX file from `mien export`.
     detector: "face-finder", "haar" where OpenCV is installed, "whole-image" for pictures that are face crops
         already, the path of a face detector's ONNX file, or an object with `detect(image)`, such as
-        `FaceFinder(longest_px=960)`.
+        `FaceFinder(longest_px=416)`, which is faster.
     threads: how many threads the network may use; 0 leaves it to ONNX Runtime.
 
     Raises ModelError when the model or detector is unknown or damaged.

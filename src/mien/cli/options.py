@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Any
 import click
 
 import mien
-from mien.detection.detection import DEFAULT_DETECTOR, make_detector
-from mien.detection.face_finder import LARGEST_PX, LONGEST_PX, MULTIPLE_PX
+from mien.detection.detection import AUTO, DEFAULT_DETECTOR, OTHERS, LongestPx, make_detector
+from mien.detection.face_finder import LARGEST_PX, MULTIPLE_PX, SURE
 
 FILE = click.Path(path_type=Path)
 FRAME_SIDE = click.IntRange(MULTIPLE_PX, LARGEST_PX)
@@ -31,28 +32,73 @@ class Seconds(click.FloatRange):
         return found
 
 
-def recognizer_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What `make_recognizer` takes."""
-    for option in (
-        click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open."),
-        click.option(
-            "--longest-px",
-            type=FRAME_SIDE,
-            help=f"Longer side at which face-finder looks at pictures, {LONGEST_PX} if not given; "
-            "more finds smaller faces, more slowly.",
-        ),
+class LongestSide(click.IntRange):
+    """A number of pixels for a look at a picture, or "auto"."""
+
+    name = "auto|pixels"
+
+    def __init__(self) -> None:
+        super().__init__(MULTIPLE_PX, LARGEST_PX)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Also takes "auto"."""
+        return AUTO if value == AUTO else super().convert(value, param, ctx)
+
+
+def recognizer_options(usual_px: LongestPx) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """What a `Recognizer` takes, as options; the command is given `recognizer`.
+
+    usual_px: at which size `FaceFinder` looks unless asked for another.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_recognizer(
+            *,
+            model: str | None,
+            detector: str,
+            longest_px: LongestPx | None,
+            score_threshold: float | None,
+            any_way_up: bool,
+            threads: int,
+            **others: Any,
+        ) -> None:
+            if longest_px is None and detector not in OTHERS:
+                longest_px = usual_px
+            finder = make_detector(detector, longest_px, score_threshold, any_way_up)
+            command(recognizer=mien.Recognizer(model, finder, threads), **others)
+
+        for option in reversed(_options(usual_px)):
+            option(with_recognizer)
+        return with_recognizer
+
+    return decorate
+
+
+def _options(usual_px: LongestPx) -> list[Callable[[Callable[..., None]], Callable[..., None]]]:
+    return [
+        click.option("--model", help="A packaged network, or an ONNX file."),
         click.option(
             "--detector",
             default=DEFAULT_DETECTOR,
             help="face-finder, haar, whole-image where each picture is a face crop, "
             "or the ONNX file of a face detector.",
         ),
-        click.option("--model", help="A packaged network, or an ONNX file."),
-    ):
-        command = option(command)
-    return command
-
-
-def make_recognizer(model: str | None, detector: str, longest_px: int | None, threads: int) -> "mien.Recognizer":
-    """The recogniser that these options ask for."""
-    return mien.Recognizer(model, make_detector(detector, longest_px), threads)
+        click.option(
+            "--longest-px",
+            type=LongestSide(),
+            help="Longer side at which face-finder looks at pictures; auto: as finely as their pixels allow, within "
+            f"half a second or so. {usual_px} if not given.",
+        ),
+        click.option(
+            "--score-threshold",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            help=f"Faces that face-finder is less sure of are left out; {SURE} if not given.",
+        ),
+        click.option(
+            "--any-way-up",
+            is_flag=True,
+            help="Also find faces that lie on their side or stand on their head, in four times the time.",
+        ),
+        click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open."),
+    ]

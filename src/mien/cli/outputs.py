@@ -26,6 +26,8 @@ COLUMNS = (
 """Columns of the csv file, before a score for each expression, the error, and whether the network is unsure."""
 PERSON_COLUMNS = ("time_s", "frame", "person", "x0", "y0", "x1", "y1", "detection_score", "expression")
 LABEL_COLUMNS = ("source", "x0", "y0", "x1", "y1", "expression", "by", "confidence", "similarity", "cluster")
+SMALLEST_FOUND_PX = 20
+"""Smaller faces, of the picture as it is looked at, are mostly missed (MODEL_CARD.md)."""
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
@@ -40,10 +42,11 @@ def to_record(name: str, image: ImageArray, faces: Sequence[Face]) -> dict[str, 
     }
 
 
-def to_text(record: dict[str, Any]) -> str:
+def to_text(record: dict[str, Any], looked_px: int | None = None) -> str:
     """A record of a picture that was read, for people: a line for it and one for each face.
 
-    A question mark stands after an expression that the network is unsure of.
+    A question mark stands after an expression that the network is unsure of. looked_px: the longer side at which the
+    whole picture was looked at; where that is less than its own and there is no face, a line says so.
     """
     faces = record["faces"]
     count = {0: "no face", 1: "1 face"}.get(len(faces), f"{len(faces)} faces")
@@ -54,6 +57,13 @@ def to_text(record: dict[str, Any]) -> str:
         marks = ("?" if face["unsure"] else "", "", "")
         shares = "  ".join(f"{name}{mark} {score:.0%}" for (name, score), mark in zip(best, marks, strict=False))
         lines.append(f"  {shares}  at ({x0}, {y0})-({x1}, {y1})")
+    longer = max(record["width"], record["height"])
+    if not faces and looked_px is not None and looked_px < longer:
+        missed_px = round(SMALLEST_FOUND_PX * longer / looked_px)
+        lines.append(
+            f"  looked at with {looked_px} of its {longer} px: faces under about {missed_px} px may be missed; "
+            "--longest-px looks more finely"
+        )
     return "\n".join(lines)
 
 

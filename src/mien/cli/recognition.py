@@ -8,8 +8,9 @@ import click
 import numpy as np
 
 import mien
-from mien.cli.options import FILE, make_recognizer, recognizer_options
+from mien.cli.options import FILE, recognizer_options
 from mien.cli.progress_bar import progress_bar
+from mien.detection.detection import AUTO, FaceFinder
 from mien.errors import ImageError
 from mien.images import MAX_PIXELS
 from mien.weights import list_detectors
@@ -17,17 +18,14 @@ from mien.weights import list_detectors
 
 @click.command(no_args_is_help=True)
 @click.argument("paths", nargs=-1, required=True)
-@recognizer_options
+@recognizer_options(AUTO)
 @click.option("--json", "json_lines", is_flag=True, help="One JSON object a line.")
 @click.option("--csv", "csv_file", type=FILE, help="Also write a csv file.")
 @click.option("--out", type=FILE, help="Also write annotated copies to a folder.")
 @click.option("--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, help="Larger images are refused.")
 def predict(
     paths: tuple[str, ...],
-    model: str | None,
-    detector: str,
-    longest_px: int | None,
-    threads: int,
+    recognizer: mien.Recognizer,
     json_lines: bool,
     csv_file: Path | None,
     out: Path | None,
@@ -40,7 +38,7 @@ def predict(
     from mien.cli.outputs import AnnotatedCopies, CsvFile, to_json, to_record, to_text
     from mien.cli.sources import expand
 
-    recognizer = make_recognizer(model, detector, longest_px, threads)
+    finder = recognizer.detector if isinstance(recognizer.detector, FaceFinder) else None
     sources = expand(list(paths), without=out)
     failed = False
     with contextlib.ExitStack() as stack:
@@ -65,7 +63,8 @@ def predict(
             if json_lines:
                 show(to_json(record))
             elif "error" not in record:
-                show(to_text(record))
+                height, width = image.shape[:2]
+                show(to_text(record, finder.looked_px(width, height) if finder else None))
             advance()
     if failed:
         raise click.exceptions.Exit(1)
@@ -101,7 +100,7 @@ def models() -> None:
     required=True,
     help="The csv file to write; pictures OUT-EXPRESSION.png are written or removed beside it.",
 )
-@recognizer_options
+@recognizer_options(AUTO)
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1),
@@ -111,10 +110,7 @@ def models() -> None:
 def label(
     folder: Path,
     out: Path,
-    model: str | None,
-    detector: str,
-    longest_px: int | None,
-    threads: int,
+    recognizer: mien.Recognizer,
     confidence: float,
 ) -> None:
     """Sort the faces of a folder into expressions.
@@ -133,7 +129,6 @@ def label(
     if out.is_dir():
         raise click.BadParameter(f"expected a file to write for --out, found the folder {out}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    recognizer = make_recognizer(model, detector, longest_px, threads)
     sources = expand([str(folder)])
     if len(sources) > EXACT_LIMIT:
         require_index()

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.options import FILE, Seconds, make_recognizer, recognizer_options
+import mien
+from mien.cli.options import FILE, Seconds, recognizer_options
 from mien.cli.progress_bar import seconds_bar
+from mien.detection.face_finder import LONGEST_PX
 from mien.drawing import draw_faces
 from mien.errors import VideoError, VideoWriteError
 from mien.preprocessing import ImageArray
@@ -48,7 +50,7 @@ half_life_option = click.option(
 @every_option
 @half_life_option
 @click.option("--start", type=Seconds(), default=0.0, help="Seconds of the video to skip.")
-@recognizer_options
+@recognizer_options(LONGEST_PX)
 def video(
     source: Path,
     out: Path | None,
@@ -58,10 +60,7 @@ def video(
     every: int,
     half_life: float,
     start: float,
-    model: str | None,
-    detector: str,
-    longest_px: int | None,
-    threads: int,
+    recognizer: mien.Recognizer,
 ) -> None:
     """Follow the faces of a video and what they express.
 
@@ -70,7 +69,6 @@ def video(
     from mien.cli.outputs import frame_record
     from mien.video.frames import Video
 
-    recognizer = make_recognizer(model, detector, longest_px, threads)
     stopped: list[int] = []
     tracking = TrackingOptions(half_life_s=half_life)
     moving = Video(source, recognizer, every, tracking, start, stop=lambda: bool(stopped))
@@ -110,17 +108,14 @@ def video(
 @click.option("--seconds", type=Seconds(), help="Stop after so many seconds.")
 @every_option
 @half_life_option
-@recognizer_options
+@recognizer_options(LONGEST_PX)
 def camera(
     device: str,
     csv_file: Path | None,
     seconds: float | None,
     every: int,
     half_life: float,
-    model: str | None,
-    detector: str,
-    longest_px: int | None,
-    threads: int,
+    recognizer: mien.Recognizer,
 ) -> None:
     """Follow the faces before a camera.
 
@@ -131,7 +126,6 @@ def camera(
     from mien.video.frames import Video, unless_stopped
 
     source, form = camera_source(device, sys.platform)
-    recognizer = make_recognizer(model, detector, longest_px, threads)
     failure, started_s, stopped = "", time.monotonic(), list[int]()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_stop_signals(stopped))

@@ -63,15 +63,34 @@ class Candidates:
     scores: FloatArray
     """(N,) from 0 to 1."""
     landmarks_xy: FloatArray
-    """(N, 5, 2) float pixels: left eye, right eye, nose tip, left and right mouth corner, as seen in the picture."""
+    """(N, 5, 2) float pixels: left eye, right eye, nose tip, left and right mouth corner, as seen when the face
+    stands upright."""
 
     def __getitem__(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> "Candidates":
         return Candidates(self.boxes_xyxy[chosen], self.scores[chosen], self.landmarks_xy[chosen])
 
+    @property
+    def sizes_px(self) -> FloatArray:
+        """(N,) square roots of the boxes' areas."""
+        sizes: FloatArray = np.sqrt((self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]).prod(axis=1))
+        return sizes
 
-def decode(maps: Maps, smallest_score: float) -> Candidates:
+    @property
+    def centres_xy(self) -> FloatArray:
+        """(N, 2) of the boxes."""
+        centres: FloatArray = (self.boxes_xyxy[:, :2] + self.boxes_xyxy[:, 2:]) * np.float32(0.5)
+        return centres
+
+    def moved(self, factor: FloatArray, offset: FloatArray | None = None) -> "Candidates":
+        """In other pixels: x and y times `factor` (2,), plus `offset` (2,)."""
+        add = np.zeros(2, np.float32) if offset is None else offset
+        boxes = self.boxes_xyxy * np.tile(factor, 2) + np.tile(add, 2)
+        return Candidates(boxes, self.scores, self.landmarks_xy * factor + add)
+
+
+def decode(maps: Maps, score_threshold: float) -> Candidates:
     """All cells that score enough, of the maps (15, H/s, W/s) of one picture; the surest first."""
-    logit = float(np.log(smallest_score / (1 - smallest_score)))
+    logit = float(np.log(score_threshold / (1 - score_threshold)))
     values, centres, strides = [], [], []
     for found, stride in zip(maps, STRIDES, strict=True):
         rows, columns = np.nonzero(found[0] > logit)
@@ -96,51 +115,70 @@ def overlaps(box: FloatArray, boxes: FloatArray) -> FloatArray:
     return result
 
 
-def without_repetitions(candidates: Candidates, overlap: float) -> Candidates:
-    """Non-maximum suppression: the surest of each group of candidates that overlap more than allowed.
+def without_repetitions(candidates: Candidates, overlap: float, score_threshold: float = 0.0) -> Candidates:
+    """Non-maximum suppression: the surest of each group of candidates that overlap more than allowed, and score enough.
 
     Its landmarks are the mean, by scores, of those of the candidates that nearly agree with it, which is steadier
     (Bazarevsky et al., "BlazeFace", 2019, https://arxiv.org/abs/1907.05047); the mean of boxes was less precise.
     """
     left = np.arange(len(candidates.scores))
     kept, landmarks = [], []
-    while len(left):
+    while len(left) and candidates.scores[left[0]] >= score_threshold:
         shared = overlaps(candidates.boxes_xyxy[left[0]], candidates.boxes_xyxy[left])
         heard = candidates.scores[left] >= min(HEARD, candidates.scores[left[0]])
         agreeing = left[heard & (shared >= AGREEING)]
+        weights = candidates.scores[agreeing]
         kept.append(left[0])
-        landmarks.append(np.average(candidates.landmarks_xy[agreeing], axis=0, weights=candidates.scores[agreeing]))
+        landmarks.append(np.tensordot(weights / weights.sum(), candidates.landmarks_xy[agreeing], axes=1))
         left = left[1:][shared[1:] <= overlap]
     surest = candidates[np.array(kept, np.intp)]
     return replace(surest, landmarks_xy=np.array(landmarks, np.float32).reshape(-1, 5, 2))
 
 
 def find_faces(
-    image: ImageArray, network: Callable[[ImageArray], Maps], longest_px: int, smallest_score: float, overlap: float
+    image: ImageArray, network: Callable[[ImageArray], Maps], longest_px: int, score_threshold: float, overlap: float
 ) -> Candidates:
-    """The faces in an RGB image uint8 (H, W, 3), in its pixels, the surest first.
+    """The faces in an RGB image uint8 (H, W, 3), in its pixels, the surest first, by looks at the whole of it.
 
-    network: from uint8 (H, W, 3), sides divisible by 32, to its maps. longest_px: pictures are shrunk or
-    enlarged until their longer side has about so many pixels (limits: see the constants above); each side then becomes
-    the nearest multiple of 32. Larger pictures are also looked at `SMALLER` times smaller, and so on.
+    network: from uint8 (H, W, 3), sides divisible by 32, to its maps. longest_px, looks: see `whole_looks`.
     """
-    height, width = image.shape[:2]
-    longer, shorter = max(height, width), min(height, width)
-    scale = min(MOST_ENLARGED, LARGEST_PX / longer, max(longest_px / longer, min(1.0, NARROWEST_PX / shorter)))
-    picture = Image.fromarray(image)
+    looks = whole_looks(Image.fromarray(image), network, longest_px, min(score_threshold, HEARD))
+    return without_repetitions(joined(looks), overlap, score_threshold)
+
+
+def whole_looks(
+    image: Image.Image, network: Callable[[ImageArray], Maps], longest_px: int, score_threshold: float
+) -> list[Candidates]:
+    """Candidates in an RGB picture, in its pixels, by looks at the whole of it; several may stand for one face.
+
+    longest_px: pictures are shrunk or enlarged until their longer side has about so many pixels (limits: see the
+    constants above); each side then becomes the nearest multiple of 32. Larger pictures are also looked at `SMALLER`
+    times smaller, and so on.
+    """
+    picture, (width, height) = image, image.size
+    scale = first_scale(width, height, longest_px)
     looks: list[Candidates] = []
-    while not looks or longer * scale * SMALLER > WELL_FOUND_PX:
-        size = tuple(max(1, round(side * scale / MULTIPLE_PX)) * MULTIPLE_PX for side in (width, height))
+    while not looks or max(height, width) * scale * SMALLER > WELL_FOUND_PX:
+        size = (input_side(width * scale), input_side(height * scale))
         if size != picture.size:
             picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0 if looks else 2.0)
-        found = decode(network(np.asarray(picture)), min(smallest_score, HEARD))
+        found = decode(network(np.asarray(picture)), score_threshold)
         if looks:
-            found = found[(found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]).prod(axis=1) >= SMALLEST_AGAIN_PX**2]
-        back = np.array([width / size[0], height / size[1]], np.float32)
-        looks.append(Candidates(found.boxes_xyxy * np.tile(back, 2), found.scores, found.landmarks_xy * back))
+            found = found[found.sizes_px >= SMALLEST_AGAIN_PX]
+        looks.append(found.moved(np.array([width / size[0], height / size[1]], np.float32)))
         scale /= SMALLER
-    found = without_repetitions(joined(looks), overlap)
-    return found[found.scores >= smallest_score]
+    return looks
+
+
+def first_scale(width: int, height: int, longest_px: int) -> float:
+    """By how much a picture is enlarged for the first look at it."""
+    longer, shorter = max(height, width), min(height, width)
+    return min(MOST_ENLARGED, LARGEST_PX / longer, max(longest_px / longer, min(1.0, NARROWEST_PX / shorter)))
+
+
+def input_side(side_px: float) -> int:
+    """The side of the network's input that is nearest to so many pixels."""
+    return max(1, round(side_px / MULTIPLE_PX)) * MULTIPLE_PX
 
 
 def joined(looks: Sequence[Candidates]) -> Candidates:
@@ -170,16 +208,20 @@ def upright_box(box: FloatArray, roll: float) -> tuple[float, float, float, floa
     """The box of a face that stood upright, from the box (4,) of it as it leans by `roll` degrees.
 
     The face is taken as an ellipse, as in training. Near 45 degrees the leaning box does not tell height from width:
-    from 15 to 25 degrees on, the usual shape of a face comes in.
+    from 15 to 25 degrees beside a quarter turn on, the usual shape of a face comes in.
     """
     x0, y0, x1, y1 = (float(value) for value in box)
     wide, high = ((x1 - x0) / 2) ** 2, ((y1 - y0) / 2) ** 2
-    cosine, sine = math.cos(math.radians(roll)) ** 2, math.sin(math.radians(roll)) ** 2
+    turns = round(roll / 90)
+    rest = abs(roll - 90 * turns)
+    if turns % 2:
+        wide, high = high, wide
     shape = SHAPE
-    if abs(roll) < 25:
+    if rest < 25:
+        cosine, sine = math.cos(math.radians(rest)) ** 2, math.sin(math.radians(rest)) ** 2
         width, height = max(1e-9, wide * cosine - high * sine), max(1e-9, high * cosine - wide * sine)
         own = min(max(math.sqrt(height / width), FLATTEST), LONGEST)
-        shape = SHAPE + (own - SHAPE) * min(1.0, (25 - abs(roll)) / 10)
+        shape = SHAPE + (own - SHAPE) * min(1.0, (25 - rest) / 10)
     half_width = math.sqrt((wide + high) / (1 + shape**2))  # the sum of squares stays as the face leans
     half_height = half_width * shape
     x, y = (x0 + x1) / 2, (y0 + y1) / 2

@@ -10,6 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from mien.detection.detection import FaceFinder
+from mien.detection.face_finder import LONGEST_PX
 from mien.errors import VideoError
 from mien.preprocessing import ImageArray
 from mien.recognizer import Recognizer
@@ -64,7 +66,8 @@ class Video:
     """The frames of a video with the people in them: `for frame in Video(path): ...`.
 
     source: the path of a video; or of a camera, with its format.
-    recognizer: what finds and reads faces; the default one if None.
+    recognizer: what finds and reads faces; if None, the default one that looks at each frame at one fast size
+        (`FaceFinder(longest_px=416)`).
     every: faces are looked for in every so manieth frame; between, they move on as they did.
     tracking: how people are told apart and scores smoothed.
     start_s: seconds of the video that are skipped.
@@ -100,7 +103,7 @@ class Video:
             self.duration_s = container_seconds(container)
             """Seconds of the video; None where the file does not say."""
             self._stated_s = stream_seconds(stream)
-        self.recognizer = recognizer or Recognizer()
+        self.recognizer = recognizer or Recognizer(detector=FaceFinder(longest_px=LONGEST_PX))
 
     def __iter__(self) -> Iterator[Frame]:
         people, number = People(), 0

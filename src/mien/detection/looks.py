@@ -1,0 +1,177 @@
+"""Photographs looked at as finely as their pixels allow, within a budget: whole first, then finer in tiles.
+
+Looking again at overlapping tiles of a large picture is the idea of SAHI (Akyon et al., ICIP 2022,
+https://arxiv.org/abs/2202.06934); there all tiles are looked at. Here each look is twice as fine as the one before. The
+first finer one takes the whole picture; the others only the tiles where the look before suggests small faces.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from PIL import Image
+
+from mien.detection.face_finder import (
+    HEARD,
+    LONGEST_PX,
+    MULTIPLE_PX,
+    Candidates,
+    FloatArray,
+    Maps,
+    decode,
+    first_scale,
+    input_side,
+    joined,
+    overlaps,
+    whole_looks,
+    without_repetitions,
+)
+from mien.preprocessing import ImageArray
+
+WHOLE_PX = (640, 1280)
+"""Longer sides of the looks at the whole after the first (chosen: a face of 1/40 has 32 pixels in the last)."""
+WELL_SEEN_PX, CONFIRMED = 28, 0.3
+"""Faces that were so large in the look before (square root of the area) are believed only where it, or one before,
+suggested one that overlaps so much: single looks take buttons and badges for faces (chosen)."""
+ENLARGED_PX = 640
+LEAST_FINER, MOST_FINER = 1.25, 3.0
+"""A look that is less finer than the one before is left out; the last one is at most so much finer (chosen)."""
+TILE_PX, SHARED_PX = 896, 80
+"""Longest side of a tile in the network's input, and the least that neighbours share (chosen by time)."""
+LARGEST_IN_TILE_PX = 80
+"""Larger faces (square root of the area) may be cut by a tile's edge; the look before finds them well."""
+SUGGESTED, SUGGESTED_PX = 0.2, 32
+"""Candidates of at least this score and at most this size make the tiles around them be looked at more finely
+(chosen)."""
+BUDGET_PX = 9_000_000
+"""So many pixels at most are given to the network in the last look (chosen by time: benchmarks/looks.py)."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One side of a tile."""
+
+    start: float
+    """Where it begins, in pixels of the picture."""
+    end: float
+    owned: tuple[float, float]
+    """From where to where faces' centres belong to this tile and not to a neighbour."""
+    side_px: int
+    """Of the network's input."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a picture, or the whole, and how it is looked at."""
+
+    across: Stretch
+    down: Stretch
+
+    @property
+    def pixels(self) -> int:
+        """Of the network's input."""
+        return self.across.side_px * self.down.side_px
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is no other tile."""
+        return self.across.owned == self.down.owned == (-math.inf, math.inf)
+
+    def owns(self, found: Candidates) -> "np.typing.NDArray[np.bool_]":
+        """Whether each candidate, in pixels of the picture, belongs to this tile."""
+        x, y = found.centres_xy.T
+        (left, right), (top, bottom) = self.across.owned, self.down.owned
+        owned: np.typing.NDArray[np.bool_] = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+        return owned
+
+
+def stretches(length: int, scale: float) -> list[Stretch]:
+    """The sides of the tiles that cover `length` pixels of a picture, in order, at a scale of at most 1."""
+    seen = length * scale
+    count = max(1, math.ceil((seen - SHARED_PX) / (TILE_PX - SHARED_PX)))
+    if count == 1:
+        return [Stretch(0.0, float(length), (-math.inf, math.inf), input_side(seen))]
+    side_px = math.ceil((seen + (count - 1) * SHARED_PX) / count / MULTIPLE_PX) * MULTIPLE_PX
+    # Whole pixels of the look: where it is 2, 3 ... times coarser than the picture, pixels are only averaged.
+    starts = [math.floor(index * (seen - side_px) / (count - 1)) / scale for index in range(count)]
+    side = side_px / scale
+    borders = [(before + side + start) / 2 for before, start in pairwise(starts)]
+    owned = zip([-math.inf, *borders], [*borders, math.inf], strict=True)
+    return [Stretch(start, start + side, own, side_px) for start, own in zip(starts, owned, strict=True)]
+
+
+def find_in_photograph(
+    image: ImageArray, network: Callable[[ImageArray], Maps], score_threshold: float, overlap: float
+) -> Candidates:
+    """The faces in an RGB image uint8 (H, W, 3), in its pixels, the surest first.
+
+    network: from uint8 (H, W, 3), sides divisible by 32, to its maps.
+    """
+    picture, heard = Image.fromarray(image), min(score_threshold, HEARD)
+    width, height = picture.size
+    first, *finer = whole_scales(width, height)
+    seen, scale = joined(whole_looks(picture, network, LONGEST_PX, min(heard, SUGGESTED))), first
+    for following in finer:
+        parts = [look_at(picture, tile, network, min(heard, SUGGESTED)) for tile in tiles(width, height, following)]
+        large = seen[seen.sizes_px * scale >= WELL_SEEN_PX]
+        seen, scale = joined([large, confirmed(joined(parts), seen, scale)]), following
+    suggested = seen[(seen.scores >= SUGGESTED) & (seen.sizes_px * scale <= SUGGESTED_PX)]
+    parts = [look_at(picture, tile, network, heard) for tile in closest(width, height, scale, suggested)]
+    if parts:
+        seen = joined([seen, confirmed(joined(parts), seen, scale)])
+    return without_repetitions(seen[seen.scores >= heard], overlap, score_threshold)
+
+
+def whole_scales(width: int, height: int) -> list[float]:
+    """By how much a picture is enlarged for each look at the whole of it, ever finer; all but small ones are shrunk."""
+    scales = [first_scale(width, height, LONGEST_PX)]
+    for longest_px in WHOLE_PX:
+        finer = min(first_scale(width, height, longest_px), max(1.0, ENLARGED_PX / max(width, height)))
+        if finer >= scales[-1] * LEAST_FINER:
+            scales.append(finer)
+    return scales
+
+
+def confirmed(found: Candidates, before: Candidates, scale: float) -> Candidates:
+    """Of the candidates of a look, those that the looks before, the last at `scale`, suggested or hardly could."""
+    suggesting = before.boxes_xyxy[before.scores >= SUGGESTED]
+    doubtful = found.sizes_px * scale >= WELL_SEEN_PX
+    believed = [
+        not doubt or bool((overlaps(box, suggesting) >= CONFIRMED).any())
+        for doubt, box in zip(doubtful, found.boxes_xyxy, strict=True)
+    ]
+    return found[np.array(believed, np.bool_)]
+
+
+def tiles(width: int, height: int, scale: float) -> list[Tile]:
+    """The tiles of a look at the whole of a picture, row by row."""
+    return [Tile(across, down) for down in stretches(height, scale) for across in stretches(width, scale)]
+
+
+def closest(width: int, height: int, scale: float, suggested: Candidates) -> list[Tile]:
+    """The tiles around suggested faces, as fine as `MOST_FINER` and the budget allow; none where that is not finer.
+
+    Pictures are shrunk 1, 1.5, 2 ... times: by whole numbers, pixels need only be averaged, which is fast.
+    """
+    for halves in range(max(2, math.ceil(2 / (scale * MOST_FINER))), math.floor(2 / (scale * LEAST_FINER)) + 1):
+        chosen = [tile for tile in tiles(width, height, 2 / halves) if tile.owns(suggested).any()]
+        if sum(tile.pixels for tile in chosen) <= BUDGET_PX:
+            return chosen
+    return []
+
+
+def look_at(
+    picture: Image.Image, tile: Tile, network: Callable[[ImageArray], Maps], score_threshold: float
+) -> Candidates:
+    """Candidates in a tile that belong to it and are not too large for it, in pixels of the picture."""
+    size = (tile.across.side_px, tile.down.side_px)
+    box = (tile.across.start, tile.down.start, min(tile.across.end, picture.width), min(tile.down.end, picture.height))
+    seen = picture.resize(size, Image.Resampling.BILINEAR, box, reducing_gap=1.0)
+    found = decode(network(np.asarray(seen)), score_threshold)
+    if not tile.is_whole:
+        found = found[found.sizes_px <= LARGEST_IN_TILE_PX]
+    factor: FloatArray = np.array([(box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]], np.float32)
+    found = found.moved(factor, np.array(box[:2], np.float32))
+    return found[tile.owns(found)]

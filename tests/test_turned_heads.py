@@ -1,0 +1,93 @@
+"""Faces that lie or stand on their head: found where asked for, and never read as if upright."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.detection.detection import FaceFinder
+from mien.detection.face_finder import Candidates, overlaps, upright_box
+from mien.detection.turned_heads import turned_back
+from mien.images import read_image
+from mien.preprocessing import Preprocessing, crop_face
+
+BOXES = {"eileen-collins": (178, 65, 268, 176), "grace-hopper": (186, 125, 352, 333)}
+
+
+@pytest.fixture(scope="module")
+def any_way_up() -> FaceFinder:
+    return FaceFinder(longest_px=416, any_way_up=True)
+
+
+def turned_box(name: str, turns: int, width: int, height: int) -> NDArray[np.float32]:
+    """The portrait's box after quarters of a turn, counter-clockwise."""
+    x0, y0, x1, y1 = BOXES[name]
+    boxes = (
+        (x0, y0, x1, y1),
+        (y0, width - x1, y1, width - x0),
+        (width - x1, height - y1, width - x0, height - y0),
+        (height - y1, x0, height - y0, x1),
+    )
+    return np.array(boxes[turns], np.float32)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("name", BOXES)
+def test_a_portrait_any_way_up(any_way_up: FaceFinder, examples: Path, name: str, turns: int) -> None:
+    image = read_image(examples / f"{name}.jpg")
+    turned = np.ascontiguousarray(np.rot90(image, turns))
+    upright, *_ = any_way_up.detect(image)
+    face, *_ = any_way_up.detect(turned)
+    box = turned_box(name, turns, image.shape[1], image.shape[0])
+    assert overlaps(box, np.array([face.box_xyxy], np.float32))[0] > 0.6
+    lean = (face.roll_degrees + 90 * turns - upright.roll_degrees + 180) % 360 - 180  # what was turned back
+    assert lean == pytest.approx(0, abs=10)
+    assert face.upright_box_xyxy is not None
+    x0, y0, x1, y1 = face.upright_box_xyxy
+    assert x1 - x0 < y1 - y0  # the crop's own frame
+    assert upright.upright_box_xyxy is not None
+    crop = crop_face(turned, face.upright_box_xyxy, Preprocessing(), face.roll_degrees)
+    expected = crop_face(image, upright.upright_box_xyxy, Preprocessing(), upright.roll_degrees)
+    assert np.corrcoef(crop.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("degrees", [90, 135, 180, 225, 270])
+@pytest.mark.parametrize("name", BOXES)
+def test_a_head_beyond_its_side_is_not_read_as_upright(examples: Path, name: str, degrees: int) -> None:
+    image = Image.fromarray(read_image(examples / f"{name}.jpg"))
+    for face in FaceFinder(longest_px=416).detect(np.asarray(image.rotate(degrees, expand=True))):
+        away = (face.roll_degrees + degrees + 180) % 360 - 180
+        assert abs(away) < 40  # whatever is found there is found as it leans
+
+
+def test_upside_down_portraits_are_refused(lfw_portraits: list[tuple[NDArray[np.uint8], NDArray[np.float32]]]) -> None:
+    """Of 33, at an angle of 180 degrees, the network alone takes several for upright ones."""
+    finder = FaceFinder(longest_px=416)
+    read = kept = 0
+    for image, (x0, y0, x1, y1) in lfw_portraits[:33]:
+        height, width = image.shape[:2]
+        box = np.array([width - x1, height - y1, width - x0, height - y0], np.float32)
+        found = finder.detect(np.ascontiguousarray(image[::-1, ::-1]))
+        read += any(overlaps(box, np.array([face.box_xyxy], np.float32))[0] > 0.2 for face in found)
+        kept += len(finder.detect(image)) > 0
+    assert read == 0
+    assert kept == 33
+
+
+def test_candidates_are_turned_back() -> None:
+    landmarks = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
+    found = Candidates(np.array([[10, 20, 30, 60]], np.float32), np.array([0.9], np.float32), landmarks)
+    assert turned_back(found, 0, 200, 100).boxes_xyxy.tolist() == [[10, 20, 30, 60]]
+    assert turned_back(found, 1, 200, 100).boxes_xyxy.tolist() == [[140, 10, 180, 30]]
+    assert turned_back(found, 2, 200, 100).boxes_xyxy.tolist() == [[170, 40, 190, 80]]
+    assert turned_back(found, 3, 200, 100).boxes_xyxy.tolist() == [[20, 70, 60, 90]]
+    assert turned_back(found, 1, 200, 100).landmarks_xy[0, 1].tolist() == [197, 2]
+
+
+@pytest.mark.parametrize("turns", [-2, -1, 1, 2])
+def test_the_box_of_a_face_on_its_side_stands_upright(turns: int) -> None:
+    lying = np.array([0, 0, 120, 100] if turns % 2 else [0, 0, 100, 120], np.float32)
+    x, y = (60, 50) if turns % 2 else (50, 60)
+    assert upright_box(lying, 90.0 * turns) == pytest.approx((x - 50, y - 60, x + 50, y + 60))
