@@ -41,17 +41,22 @@ def test_measures_by_hand(tmp_path: Path) -> None:
     for photograph in empty[:3]:
         grey.setdefault(int(photograph.read()[0, 0, 0]), [Detection((0, 0, 50, 50), 0.8, off)])
     hits = sum(len(Known(grey).detect(each.read())) for each in empty)
-    report = evaluate_detectors({"known": (Known(grey), Known(grey))}, people, empty, portraits)
-    found = report.values["detectors"]["known"]
-    assert found["average_precision_all"] == found["average_precision_masked"] == 1
-    assert found["average_precision_bare"] is None
-    assert found["recall_32_to_48_px"] == 1
+    report = evaluate_detectors({"known": (Known(grey), Known(grey))}, [people], empty, portraits)
+    parts = report.values["detectors"]["known"]
+    found = parts["faces-dev"]
+    assert found["average_precision_all"] == found["average_precision_masked"] == found["precision"] == 1
+    assert "average_precision_bare" not in found
+    assert found["recall"] == found["recall_32_to_48_px"] == 1
     assert found["recall_from_96_px"] is None
-    assert found["false_hits_without_people"] == hits > 0
-    assert found["landmark_error"] == found["landmark_error_median"] == pytest.approx(0.1, abs=1e-4)
-    assert found["portraits_with_landmarks"] == 1
-    assert found["latency_ms"] > 0
-    assert "| average precision masked | 1.000 |" in report.to_markdown()
+    assert found["calibration_error"] == pytest.approx(0.1)
+    assert found["reliability"][8]["count"] == found["reliability"][8]["right"] == 1  # 0.9 in 32 bits is a little less
+    assert parts["no-people-held-out"] == {"false_faces": hits, "false_faces_on_100_pictures": hits / 0.6}
+    assert hits > 0
+    landmarks = parts["lfw-held-out"]
+    assert landmarks["landmark_error"] == landmarks["landmark_error_median"] == pytest.approx(0.1, abs=1e-4)
+    assert landmarks["portraits_with_landmarks"] == 1
+    assert parts["640x480"]["latency_ms"] > 0
+    assert "| faces-dev: average precision masked | 1.000 |" in report.to_markdown()
 
 
 def test_nothing_to_measure_on(tmp_path: Path) -> None:
@@ -59,10 +64,11 @@ def test_nothing_to_measure_on(tmp_path: Path) -> None:
     people, empty = (read_photographs(tmp_path, split) for split in ("faces-dev", "no-people-held-out"))
     nobody = Photographs("lfw-held-out", [])
     detectors = {"known": (Known({}), Known({}))}
+    assert evaluate_detectors(detectors, [people]).values["detectors"]["known"]["faces-dev"]["precision"] is None
     with pytest.raises(DatasetError, match="expected pictures in the split lfw-held-out, found none"):
-        evaluate_detectors(detectors, people, empty, nobody)
+        evaluate_detectors(detectors, [people], empty, nobody)
     with pytest.raises(DatasetError, match="expected a face with landmarks in each portrait, found none"):
-        evaluate_detectors(detectors, people, empty, people)
+        evaluate_detectors(detectors, [people], empty, people)
 
 
 def test_landmarks_of_the_main_face() -> None:
@@ -89,6 +95,6 @@ def test_detectors_from_the_command_line(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     values = json.loads(out.read_text())["detectors"]
     assert list(values) == ["haar", "face-finder, 96 px", "face-finder, 128 px"]
-    assert values["haar"]["average_precision_all"] == 0
-    assert values["haar"]["landmark_error"] is None
-    assert "| false hits without people | 0.000 | 0.000 | 0.000 |" in result.output
+    assert values["haar"]["faces-dev"]["average_precision_all"] == 0
+    assert values["haar"]["lfw-held-out"]["landmark_error"] is None
+    assert "| no-people-held-out: false faces | 0.000 | 0.000 | 0.000 |" in result.output

@@ -6,7 +6,8 @@ import sys
 import click
 
 import mien
-from mien.cli.evaluation import compare, evaluate, evaluate_detector
+from mien.cli.detectors import evaluate_detector
+from mien.cli.evaluation import compare, evaluate
 from mien.cli.laboratory import export, pack, train
 from mien.cli.recognition import label, models, predict
 from mien.cli.videos import camera, video

@@ -44,8 +44,8 @@ UNLICENSED = "facecount"
 class Photograph:
     """One picture and the faces in it, N of them."""
 
-    encoded: bytes
-    """The picture's file."""
+    encoded: bytes | Path
+    """The picture's file, or where it lies."""
     boxes_xyxy: NDArray[np.float32]
     """(N, 4) float pixels."""
     box_scores: NDArray[np.float32]
@@ -106,6 +106,15 @@ def read_photographs(root: Path, split: str) -> Photographs:
             rows = [row for row in rows if row.source in held_out]
         found += rows
     return Photographs(split, found)
+
+
+def read_parquet_photographs(file: Path) -> Photographs:
+    """All pictures of one parquet file with the columns `file` and `image`; its stem is the split.
+
+    Further columns that are read where they are there: `boxes_xyxy` (list of boxes, float pixels), `labels`,
+    `box_scores`, `landmarks_xy`, and `unsure_boxes_xyxy`.
+    """
+    return Photographs(file.stem, [_photograph(row) for row in _rows(file)])
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
