@@ -38,11 +38,19 @@ ALLOWED = {
     "plots.py": RUNTIME | {"matplotlib"},
     "export.py": LABORATORY,
     "export_detector.py": LABORATORY,
+    "calibrated_detector.py": RUNTIME | {"onnx"},
     "precision.py": RUNTIME | {"onnx", "onnxruntime"},
 }
 """Third-party packages a module may import, where it is more or less than its floor's."""
 LABORATORY_FOLDERS = ("models", "training")
-LABORATORY_FILES = ("calibration_faces.py", "export.py", "export_detector.py", "plots.py", "precision.py")
+LABORATORY_FILES = (
+    "calibrated_detector.py",
+    "calibration_faces.py",
+    "export.py",
+    "export_detector.py",
+    "plots.py",
+    "precision.py",
+)
 
 FILES = sorted(str(file.relative_to(PACKAGE)) for file in PACKAGE.rglob("*.py"))
 

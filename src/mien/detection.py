@@ -65,19 +65,25 @@ class FaceFinder:
     model: the name of a packaged detector, or the path of an ONNX file from `mien export`.
     longest_px: pictures are shrunk, or enlarged up to four times, until their longer side has about so many pixels
         (32 to 4096), and then looked at in a third of that, and so on, for large faces; small faces need more.
-    smallest_score: faces that the network is less sure of are left out.
+    smallest_score: faces that the network is less sure of are left out; if None, the threshold that the file was given
+        (`mien calibrate-detector`), or SURE for files without one.
     Raises ModelError when the model is unknown, damaged, or no face detector.
     """
 
     def __init__(
-        self, model: str = "face-finder", longest_px: int = LONGEST_PX, smallest_score: float = SURE, threads: int = 1
+        self,
+        model: str = "face-finder",
+        longest_px: int = LONGEST_PX,
+        smallest_score: float | None = None,
+        threads: int = 1,
     ) -> None:
         if not MULTIPLE_PX <= longest_px <= LARGEST_PX:
             raise ValueError(f"longest_px must lie in {MULTIPLE_PX} to {LARGEST_PX}, not {longest_px}")
-        if not 0 < smallest_score < 1:
+        if smallest_score is not None and not 0 < smallest_score < 1:
             raise ValueError(f"smallest_score must lie between 0 and 1, not {smallest_score}")
-        self.longest_px, self.smallest_score = longest_px, smallest_score
-        self._session, _ = open_session(read_model(model, "detectors"), model, threads)
+        self._session, entry = open_session(read_model(model, "detectors"), model, threads)
+        own: float = entry.get("score_threshold", SURE)
+        self.longest_px, self.smallest_score = longest_px, own if smallest_score is None else smallest_score
         if [each.name for each in self._session.get_inputs()] != ["image"]:
             raise ModelError(f"{model}: expected a face detector, found another network")
 

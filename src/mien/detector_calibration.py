@@ -1,4 +1,4 @@
-"""How far a detector's scores can be believed, and from which score on they are a face's. NumPy.
+"""How far a detector's scores can be believed. NumPy.
 
 A score is calibrated where of the faces found with 0.9 nine of ten are right (Küppers et al., "Multivariate Confidence
 Calibration for Object Detection", CVPR Workshops 2020, https://arxiv.org/abs/2004.13546).
@@ -20,19 +20,25 @@ SMALLEST_SCORE = 0.3
 these (chosen)."""
 STEPS = 50
 """Of Newton's method, at most (chosen; it takes about ten)."""
+PRECISE = 1e-9
+"""Steps as short as this are the last (chosen)."""
 
 
 @dataclass(frozen=True)
 class ScoreMap:
     """From a network's logits to calibrated ones: `slope * logit + intercept`."""
 
-    slope: float
-    intercept: float
+    slope: float = 1.0
+    intercept: float = 0.0
 
     def __call__(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated scores (N,) of scores (N,)."""
         calibrated: NDArray[np.float64] = 1 / (1 + np.exp(-(self.slope * _logits(scores) + self.intercept)))
         return calibrated
+
+    def then(self, other: "ScoreMap") -> "ScoreMap":
+        """Both maps, one after the other."""
+        return ScoreMap(self.slope * other.slope, self.intercept * other.slope + other.intercept)
 
 
 def scores_and_right(pictures: Sequence[Matches]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -60,36 +66,33 @@ def score_error(pictures: Sequence[Matches]) -> float | None:
 
 
 def fit_score_map(scores: NDArray[np.floating], right: NDArray[np.bool_]) -> ScoreMap | None:
-    """The map of logits that makes it likeliest that these found faces (N,) are right or wrong, by Newton's method.
+    """The map of logits that makes it likeliest that these found faces (N,) are right or wrong.
 
     Platt, "Probabilistic Outputs for Support Vector Machines", 1999, with his targets, which lie a little inside of 0
-    and 1. None where none or all are right, or where surer faces are less often right.
+    and 1, by Newton's method with steps halved until they help. None where none or all are right, or where surer faces
+    are less often right.
     """
     hits, misses = int(right.sum()), int((~right).sum())
     if not hits or not misses:
         return None
     inputs = np.stack((_logits(scores), np.ones(len(scores))), axis=1)
     targets = np.where(right, (hits + 1) / (hits + 2), 1 / (misses + 2))
-    weights = np.array([1.0, 0.0])
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        return float((np.logaddexp(0, inputs @ weights) - targets * (inputs @ weights)).sum())
+
+    weights = np.zeros(2)
     for _ in range(STEPS):
         found = 1 / (1 + np.exp(-inputs @ weights))
-        curvature = inputs.T @ (inputs * np.maximum(found * (1 - found), 1e-9)[:, None])
-        step = np.linalg.solve(curvature + 1e-9 * np.eye(2), inputs.T @ (found - targets))
+        curvature = inputs.T @ (inputs * (found * (1 - found))[:, None]) + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, inputs.T @ (found - targets))
+        while loss(weights - step) > loss(weights) and np.abs(step).max() > PRECISE:
+            step /= 2
         weights -= step
-        if np.abs(step).max() < 1e-9:
+        if np.abs(step).max() <= PRECISE:
             break
     slope, intercept = map(float, weights)
-    return ScoreMap(slope, intercept) if np.isfinite(weights).all() and slope > 0 else None
-
-
-def choose_threshold(false_scores: NDArray[np.floating], pictures: int, false_faces: float) -> float:
-    """The lowest score that at most so many of 100 pictures' false faces reach, and so the one of highest recall.
-
-    false_scores: (N,) of all faces found in this number of pictures without people.
-    """
-    allowed = int(false_faces * pictures / 100 + 1e-9)
-    surest = np.sort(np.asarray(false_scores, np.float64))[::-1]
-    return float(surest[allowed]) if len(surest) > allowed else 0.0
+    return ScoreMap(slope, intercept) if slope > 0 else None
 
 
 def _logits(scores: NDArray[np.floating]) -> NDArray[np.float64]:

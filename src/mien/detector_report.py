@@ -15,9 +15,7 @@ class DetectorReport:
 
     def write(self, file: Path) -> None:
         """Write the JSON document, atomically."""
-        temporary = file.with_name(file.name + ".part")
-        temporary.write_text(json.dumps(self.values, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, file)
+        write_json(self.values, file)
 
     def to_markdown(self) -> str:
         """A table with a column for each detector, and below it the detectors that could not be measured."""
@@ -31,3 +29,10 @@ class DetectorReport:
                     lines.append(f"| {part}: {measure.replace('_', ' ')} | {' | '.join(cells)} |")
         absent = [f"Not measured: {name}: {reason}" for name, reason in self.values["absent"].items()]
         return "\n\n".join([self.values["protocol"], "\n".join(lines), *absent]) + "\n"
+
+
+def write_json(values: dict[str, Any], file: Path) -> None:
+    """Write a JSON document, atomically."""
+    temporary = file.with_name(file.name + ".part")
+    temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, file)

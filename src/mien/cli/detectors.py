@@ -131,3 +131,53 @@ def _open_photographs(
         return people, None, None
     people += [read_photographs(root, each) for each in splits or (() if boxes else ("faces-dev",))]
     return people, read_photographs(root, "no-people-held-out"), read_photographs(root, "lfw-held-out")
+
+
+@click.command(no_args_is_help=True)
+@click.argument("detector")
+@click.option("--root", type=FILE, required=True, help="The folder with people.parquet and no-people.parquet.")
+@click.option("--out", type=FILE, required=True, help="The ONNX file to write, with manifest.json beside it.")
+@click.option(
+    "--false-faces",
+    type=click.FloatRange(0, 100),
+    default=3.0,
+    help="The most false faces on 100 pictures without people.",
+)
+@click.option("--longest-px", type=FRAME_SIDE, default=LONGEST_PX, help="Longer side at which the detector looks.")
+@click.option("--json", "json_file", type=FILE, help="Write what the threshold is worth as JSON.")
+def calibrate_detector(
+    detector: str, root: Path, out: Path, false_faces: float, longest_px: int, json_file: Path | None
+) -> None:
+    """Give a face detector calibrated scores and a working threshold.
+
+    DETECTOR: a packaged one, or an ONNX file. The threshold is the lowest with at most so many false faces on the
+    pictures without people that are held out of training.
+    """
+    try:
+        from mien.calibrated_detector import write_calibrated
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"this command needs {error.name}; install it with: pip install 'mien[train]'"
+        ) from error
+    from mien.datasets.photographs import read_photographs
+    from mien.detector_evaluation import SMALLEST_SCORE
+    from mien.detector_report import write_json
+    from mien.operating_point import choose_operating_point
+
+    people, empty = (read_photographs(root, split) for split in ("people-dev", "no-people-held-out"))
+    unsure = FaceFinder(detector, longest_px, SMALLEST_SCORE)
+    with progress_bar(len(people) + len(empty), "calibrate-detector") as (_, advance):
+        point, report = choose_operating_point(unsure, people, empty, false_faces, advance)
+    chosen_on = f"{people.split} and {empty.split}, {false_faces:g} false faces on 100 pictures, {longest_px} px"
+    write_calibrated(detector, out, point, chosen_on)
+    if json_file:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(report, json_file)
+    print(f"threshold {point.score_threshold:.3f} of calibrated scores, chosen on {chosen_on}", file=sys.stderr)
+    for where in ("on_the_same_photographs", "on_other_photographs"):
+        values = ", ".join(
+            f"{name.replace('_', ' ')} {'-' if value is None else f'{value:.3f}'}"
+            for name, value in report[where].items()
+        )
+        print(f"{where.replace('_', ' ')}: {values}", file=sys.stderr)
+    print(out)

@@ -153,5 +153,10 @@ def _person(source: str) -> str:
     return Path(source).stem.rpartition("_")[0]
 
 
+def fold_of(source: str, folds: int) -> int:
+    """Which of so many parts a picture belongs to, by its name."""
+    return int(_digest(source), 16) // HELD_OUT_PEOPLE % folds  # people-dev has multiples of HELD_OUT_PEOPLE alone
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

@@ -104,10 +104,11 @@ def read_difficulties(folder: Path) -> Listed:
 def _read_matlab(file: Path) -> dict[str, Any]:
     try:
         from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise MissingExtraError(f"{file}: MATLAB files need SciPy; install it with: pip install scipy") from error
     try:
         values: dict[str, Any] = loadmat(str(file))
-    except (OSError, ValueError, NotImplementedError, TypeError) as error:
+    except (OSError, ValueError, NotImplementedError, TypeError, MatReadError) as error:
         raise DatasetError(f"{file}: expected a MATLAB file of WIDER FACE's evaluation tools: {error}") from error
     return values
