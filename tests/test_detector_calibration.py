@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mien.datasets.photographs import HELD_OUT_PEOPLE, _digest, fold_of
 from mien.detection_metrics import Matches
 from mien.detector_calibration import ScoreMap, fit_score_map, reliability, score_error
 from mien.errors import DatasetError
@@ -72,3 +73,10 @@ def test_what_points_are_worth() -> None:
     found = operating_measures(people, empty, [lax, strict, lax, strict])
     assert (found["recall"], found["precision"], found["false_faces_on_100_pictures"]) == (0.75, 0.75, 50)
     assert found["calibration_error"] == pytest.approx(found["calibration_error_before"])
+
+
+def test_held_out_pictures_are_in_all_parts() -> None:
+    names = [f"{number}.jpg" for number in range(2000)]
+    held_out = [name for name in names if int(_digest(name), 16) % HELD_OUT_PEOPLE == 0]
+    counts = np.bincount([fold_of(name, 5) for name in held_out], minlength=5)
+    assert counts.min() > 50

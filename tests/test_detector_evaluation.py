@@ -4,9 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from test_box_files import NAMES, TEXT, draw_pictures, write_lists
 from test_photographs import write_files
 
 from mien.cli import app
+from mien.datasets.box_files import read_box_file
 from mien.datasets.photographs import Photograph, Photographs, read_photographs
 from mien.detection import Detection
 from mien.detector_evaluation import evaluate_detectors, landmark_error
@@ -98,3 +100,24 @@ def test_detectors_from_the_command_line(tmp_path: Path) -> None:
     assert values["haar"]["faces-dev"]["average_precision_all"] == 0
     assert values["haar"]["lfw-held-out"]["landmark_error"] is None
     assert "| no-people-held-out: false faces | 0.000 | 0.000 | 0.000 |" in result.output
+
+
+def test_wider_face_and_pictures_without_a_face(tmp_path: Path) -> None:
+    """Of the first picture one of two faces is found, and an unsure one; none of the second; one where none is."""
+    draw_pictures(tmp_path / "images")
+    (tmp_path / "val.txt").write_text(TEXT)
+    write_lists(tmp_path / "lists")
+    people = read_box_file(tmp_path / "val.txt", tmp_path / "images", tmp_path / "lists")
+    assert [each.source for each in people] == list(NAMES)
+    grey = {
+        0: [Detection((10, 20, 40, 60), 0.9), Detection((100, 20, 108, 29), 0.8)],
+        80: [Detection((0, 0, 50, 50), 0.7)],
+    }
+    report = evaluate_detectors({"known": (Known(grey), Known(grey))}, [people], absent={"yunet": "no file"})
+    found = report.values["detectors"]["known"]["val"]
+    assert found["average_precision_easy_wider_face"] == 1
+    assert found["average_precision_medium_wider_face"] == 0.5
+    assert found["average_precision_hard_wider_face"] == found["recall"] == pytest.approx(1 / 3)
+    assert found["precision"] == 0.5
+    assert found["false_faces_on_100_pictures_without_a_face"] == 100
+    assert report.to_markdown().endswith("Not measured: yunet (no file)\n")

@@ -27,7 +27,7 @@ class DetectorReport:
                     found = (values[part][measure] for values in detectors.values())
                     cells = ("-" if value is None else f"{value:.3f}" for value in found)
                     lines.append(f"| {part}: {measure.replace('_', ' ')} | {' | '.join(cells)} |")
-        absent = [f"Not measured: {name}: {reason}" for name, reason in self.values["absent"].items()]
+        absent = [f"Not measured: {name} ({reason})" for name, reason in self.values["absent"].items()]
         return "\n\n".join([self.values["protocol"], "\n".join(lines), *absent]) + "\n"
 
 

