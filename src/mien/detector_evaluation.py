@@ -129,8 +129,8 @@ def people_measures(certain: Sequence[Found], all_found: Sequence[Found], people
         values[name] = _of_faces(recall, match_all(certain, people, "all", low, high))
     values["precision"] = precision(matched) if any(len(each.right) for each in matched) else None
     without = [
-        len(each.right)
-        for each, one in zip(matched, people, strict=True)
+        len(scores)
+        for (_, scores), one in zip(certain, people, strict=True)
         if not len(one.boxes_xyxy) and not len(one.unsure_boxes_xyxy)
     ]
     values["false_faces_on_100_pictures_without_a_face"] = 100 * float(np.mean(without)) if without else None

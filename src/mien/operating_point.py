@@ -23,7 +23,7 @@ THRESHOLD_STEP = 0.001
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """How a detector's scores are mapped, and from which mapped score on they are a face's."""
+    """How a detector's logits are mapped, and the calibrated score from which on something is a face."""
 
     score_map: ScoreMap
     score_threshold: float
@@ -87,7 +87,7 @@ def operating_point(
 ) -> OperatingPoint:
     """The map that fits found faces of photographs of people, and the threshold for photographs without people.
 
-    empty: scores (N,) of the faces found in each of these. false_faces: how many of 100 of these may have one.
+    empty: scores (N,) of the faces found in each of these. false_faces: on 100 of these, at most.
     Raises DatasetError where faces do not tell a map.
     """
     scores, right = scores_and_right(people)
