@@ -151,7 +151,7 @@ def test_the_dense_network_learns_from_people_and_is_exported(
     train(found, with_people(data[0]), data[1], tmp_path)
     out = tmp_path / "dense.onnx"
     assert export_detector(tmp_path / "last.safetensors", out, None, "none") < 1e-3
-    assert FaceFinder(str(out), smallest_score=0.9).detect(drawn(300).read()) == []
+    assert FaceFinder(str(out), score_threshold=0.9).detect(drawn(300).read()) == []
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["detectors"].values()
     folded = sum(parameter.numel() for parameter in DenseFaceFinder(**options).folded().parameters())
     assert (entry["name"], entry["parameters"]) == ("finder", folded)

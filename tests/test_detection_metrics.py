@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mien.evaluation.detection_metrics import Matches, average_precision, match, recall
+from mien.evaluation.detection_metrics import Matches, average_precision, match, precision, recall
 
 TRUTH = np.array([[0, 0, 40, 40], [100, 0, 140, 40], [200, 0, 210, 10]], np.float32)
 COUNTED = np.array([True, True, False])
@@ -47,3 +47,15 @@ def test_average_precision_by_hand() -> None:
 def test_the_order_of_pictures_does_not_matter() -> None:
     first, second = matched([[0, 0, 40, 40]], [0.3]), matched([[300, 0, 340, 40], [100, 0, 140, 40]], [0.9, 0.8])
     assert average_precision([first, second]) == average_precision([second, first]) == pytest.approx(2 / 3 * 2 / 4)
+
+
+def test_unsure_boxes_are_neither_right_nor_wrong() -> None:
+    """Any number of found faces of which half lies in such a box; a true face beside it is still found."""
+    boxes = [[210.0, 0, 240, 30], [240, 30, 280, 70], [290, 0, 330, 40], [280, 0, 320, 40], [0, 0, 40, 40]]
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5], np.float32)
+    unsure = np.array([[200, 0, 300, 100], [-10, -10, 60, 60]], np.float32)
+    found = match(np.array(boxes, np.float32), scores, TRUTH, COUNTED, unsure=unsure)
+    assert found.scores.tolist() == pytest.approx([0.7, 0.5])
+    assert found.right.tolist() == [False, True]
+    assert precision([found]) == recall([found]) == 0.5
+    assert np.isnan(precision([matched([], [])]))

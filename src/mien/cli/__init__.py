@@ -6,7 +6,8 @@ import sys
 import click
 
 import mien
-from mien.cli.evaluation import compare, evaluate, evaluate_detector
+from mien.cli.detectors import calibrate_detector, evaluate_detector
+from mien.cli.evaluation import compare, evaluate
 from mien.cli.laboratory import export, pack, train
 from mien.cli.recognition import label, models, predict
 from mien.cli.videos import camera, video
@@ -31,7 +32,10 @@ def data() -> None:
     """Prepare data sets."""
 
 
-for command in (predict, video, camera, label, models, evaluate, evaluate_detector, compare, train, export, data):
+for command in (
+    *(predict, video, camera, label, models, evaluate, evaluate_detector, compare),
+    *(train, export, calibrate_detector, data),
+):
     app.add_command(command)
 data.add_command(pack)
 

@@ -1,12 +1,11 @@
-"""Commands that measure networks and detectors; they need no torch."""
+"""Commands that measure networks; they need no torch."""
 
 from pathlib import Path
 
 import click
 
-from mien.cli.options import FILE, FRAME_SIDE
+from mien.cli.options import FILE
 from mien.cli.progress_bar import progress_bar
-from mien.detection.face_finder import LONGEST_PX
 
 
 @click.command(no_args_is_help=True)
@@ -101,50 +100,3 @@ def compare(first: Path, second: Path) -> None:
     print("| measure | second minus first | 95 % interval |\n|---|---|---|")
     for name, (difference, low, high) in found.items():
         print(f"| {name} | {difference:+.4f} | [{low:+.4f}, {high:+.4f}] |")
-
-
-@click.command(no_args_is_help=True)
-@click.option(
-    "--root", type=FILE, required=True, help="The folder with faces-dev.parquet, no-people.parquet and lfw.parquet."
-)
-@click.option("--detector", multiple=True, help="face-finder, haar, or the file of a face detector; can be repeated.")
-@click.option(
-    "--longest-px",
-    type=FRAME_SIDE,
-    multiple=True,
-    help=f"Longer side at which face-finders look, {LONGEST_PX} if not given; can be repeated.",
-)
-@click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
-def evaluate_detector(
-    root: Path, detector: tuple[str, ...], longest_px: tuple[int, ...], json_file: Path | None
-) -> None:
-    """Measure face detectors side by side."""
-    from mien.datasets.photographs import read_photographs
-    from mien.detection.detection import DEFAULT_DETECTOR, OTHERS, FaceDetector, FaceFinder, make_detector
-    from mien.evaluation.detectors import SMALLEST_SCORE, evaluate_detectors
-
-    detectors: dict[str, tuple[FaceDetector, FaceDetector]] = {}
-    for name in detector or [DEFAULT_DETECTOR]:
-        if name in OTHERS:
-            detectors[name] = (make_detector(name), make_detector(name))
-            continue
-        for side_px in longest_px or [LONGEST_PX]:
-            usual = make_detector(name, side_px)
-            detectors[f"{name}, {side_px} px"] = (usual, FaceFinder(name, side_px, SMALLEST_SCORE))
-    if "haar" in detectors:
-        from mien.detection.haar import use_one_thread
-
-        use_one_thread()
-    people, empty, portraits = (
-        read_photographs(root, split) for split in ("faces-dev", "no-people-held-out", "lfw-held-out")
-    )
-    if json_file:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-    with progress_bar((len(people) + len(empty) + len(portraits)) * len(detectors), "evaluate-detector") as (
-        _,
-        advance,
-    ):
-        report = evaluate_detectors(detectors, people, empty, portraits, advance)
-    if json_file:
-        report.write(json_file)
-    print(report.to_markdown())

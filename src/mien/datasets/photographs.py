@@ -46,8 +46,8 @@ UNLICENSED = "facecount"
 class Photograph:
     """One picture and the faces in it, N of them."""
 
-    encoded: bytes
-    """The picture's file."""
+    encoded: bytes | Path
+    """The picture's file, or where it lies."""
     boxes_xyxy: NDArray[np.float32]
     """(N, 4) float pixels."""
     box_scores: NDArray[np.float32]
@@ -112,6 +112,15 @@ def read_photographs(root: Path, split: str) -> Photographs:
     return Photographs(split, found)
 
 
+def read_parquet_photographs(file: Path) -> Photographs:
+    """All pictures of one parquet file with the columns `file` and `image`; its stem is the split.
+
+    Further columns that are read where they are there: `boxes_xyxy` (list of boxes, float pixels), `labels`,
+    `box_scores`, `landmarks_xy`, and `unsure_boxes_xyxy`.
+    """
+    return Photographs(file.stem, [_photograph(row, file.stem) for row in _rows(file)])
+
+
 def _rows(file: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = read_parquet(file, None, "a parquet file").to_pylist()
     if rows and not {"file", "image"} <= rows[0].keys():
@@ -147,6 +156,11 @@ def _held_out(file: str, rows: list[Photograph]) -> set[str]:
 def _person(source: str) -> str:
     """`Aaron_Peirsol_0001.jpg` is a picture of `Aaron_Peirsol`."""
     return Path(source).stem.rpartition("_")[0]
+
+
+def fold_of(source: str, folds: int) -> int:
+    """Which of so many parts a picture belongs to, by its name."""
+    return int(_digest(source), 16) // HELD_OUT_PEOPLE % folds  # people-dev has multiples of HELD_OUT_PEOPLE alone
 
 
 def _digest(text: str) -> str:

@@ -75,7 +75,8 @@ class FaceFinder:
         4096, is faster and the same for each picture, as for videos: pictures are shrunk, or enlarged up to four times,
         until their longer side has about so many pixels, and then looked at in a third of that, and so on, for large
         faces; small faces need more.
-    score_threshold: faces that the network is less sure of are left out.
+    score_threshold: faces that the network is less sure of are left out; if None, the threshold that the file was given
+        (`mien calibrate-detector`), or SURE for files without one.
     any_way_up: also finds faces that lie on their side or stand on their head, by looking four ways, in four times
         the time; otherwise they are not found.
     Raises ModelError when the model is unknown, damaged, or no face detector.
@@ -85,16 +86,18 @@ class FaceFinder:
         self,
         model: str = "face-finder",
         longest_px: LongestPx = AUTO,
-        score_threshold: float = SURE,
+        score_threshold: float | None = None,
         threads: int = 1,
         any_way_up: bool = False,
     ) -> None:
         if longest_px != AUTO and (isinstance(longest_px, str) or not MULTIPLE_PX <= longest_px <= LARGEST_PX):
             raise ValueError(f"longest_px must be {AUTO!r} or lie in {MULTIPLE_PX} to {LARGEST_PX}, not {longest_px}")
-        if not 0 < score_threshold < 1:
+        if score_threshold is not None and not 0 < score_threshold < 1:
             raise ValueError(f"score_threshold must lie between 0 and 1, not {score_threshold}")
-        self.longest_px, self.score_threshold, self.any_way_up = longest_px, score_threshold, any_way_up
-        self._session, _ = open_session(read_model(model, "detectors"), model, threads)
+        self._session, entry = open_session(read_model(model, "detectors"), model, threads)
+        own: float = entry.get("score_threshold", SURE)
+        self.score_threshold = own if score_threshold is None else score_threshold
+        self.longest_px, self.any_way_up = longest_px, any_way_up
         if [each.name for each in self._session.get_inputs()] != ["image"]:
             raise ModelError(f"{model}: expected a face detector, found another network")
 
@@ -146,8 +149,8 @@ def make_detector(
     detectors.
     """
     if name == DEFAULT_DETECTOR or Path(name).is_file():
-        sure = SURE if score_threshold is None else score_threshold
-        return FaceFinder(name, AUTO if longest_px is None else longest_px, sure, any_way_up=any_way_up)
+        side = AUTO if longest_px is None else longest_px
+        return FaceFinder(name, side, score_threshold, any_way_up=any_way_up)
     if name not in OTHERS:
         known = ", ".join(sorted([DEFAULT_DETECTOR, *OTHERS]))
         raise ModelError(f"unknown detector {name!r}; known: {known}, or give the path of an ONNX file")

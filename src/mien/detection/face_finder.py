@@ -35,8 +35,7 @@ SMALLEST_AGAIN_PX = 48
 """Size (square root of the area) of the smallest faces that are looked for in these smaller pictures (chosen: the boxes
 of smaller ones are better in the larger picture)."""
 SURE = 0.6
-"""Faces that the network is less sure of are left out, unless asked for otherwise: none of 60 held-out pictures without
-people has one then, 3 at 0.55 (chosen on these)."""
+"""Faces that the network is less sure of are left out, where neither its file nor the caller tells a threshold."""
 OVERLAP = 0.4
 """Candidates that overlap more are one face (chosen)."""
 AGREEING, HEARD = 0.7, 0.3
