@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_scenes import BOX, COLOURS, LANDMARKS, untouched
+from test_scenes import photograph as portrait
 
 from mien.datasets.photographs import Photograph
 from mien.errors import DatasetError
@@ -15,8 +17,6 @@ from mien.training.crowds import Crowd, cover_faces, crowd_faces, place_crowd, s
 from mien.training.scene_pictures import Pictures
 from mien.training.scenes import compose
 from mien.training.tiles import SceneFaces, faces_in_scenes, source_places
-from tests.test_scenes import BOX, COLOURS, LANDMARKS, untouched
-from tests.test_scenes import photograph as portrait
 
 CPU = torch.device("cpu")
 
