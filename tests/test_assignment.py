@@ -1,10 +1,10 @@
 import pytest
 import torch
+from test_detection_losses import CELLS, SIZE_PX, faces
 
 from mien.detection.face_finder import VALUES
 from mien.training.detector.assignment import all_cells, assign_by_cost
 from mien.training.detector.tiles import SceneFaces
-from tests.test_detection_losses import CELLS, SIZE_PX, faces
 
 CENTRE = 5 * 12 + 5
 """The cell of stride 8 with the centre (44, 44)."""

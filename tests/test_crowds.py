@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_scenes import BOX, COLOURS, LANDMARKS, untouched
+from test_scenes import photograph as portrait
 
 from mien.datasets.photographs import Photograph
 from mien.detection.face_finder import leaning_half_sides
@@ -15,8 +17,6 @@ from mien.training.detector.crowds import Crowd, cover_faces, crowd_faces, place
 from mien.training.detector.scene_pictures import Pictures
 from mien.training.detector.scenes import compose
 from mien.training.detector.tiles import SceneFaces, faces_in_scenes, source_places
-from tests.test_scenes import BOX, COLOURS, LANDMARKS, untouched
-from tests.test_scenes import photograph as portrait
 
 CPU = torch.device("cpu")
 
