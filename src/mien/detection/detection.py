@@ -109,7 +109,7 @@ class FaceFinder:
         for box, score, landmarks in zip(found.boxes_xyxy, found.scores, found.landmarks_xy, strict=True):
             roll = roll_degrees(landmarks)
             upright = upright_box(box, roll)
-            if not is_upside_down(image, upright, roll, self._maps):
+            if not is_upside_down(image, upright, roll, float(score), self._maps):
                 x0, y0, x1, y1 = map(float, box)
                 detections.append(Detection((x0, y0, x1, y1), float(score), landmarks, roll, upright))
         return detections

@@ -4,28 +4,24 @@ A network that learned upright faces takes some that stand on their head for upr
 is. So each face is looked at once more, the way it is said to stand and upside down; the surer look tells.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from mien.detection.face_finder import (
-    HEARD,
-    Candidates,
-    FloatArray,
-    Maps,
-    decode,
-    joined,
-    overlaps,
-    without_repetitions,
-)
-from mien.preprocessing import ImageArray, Preprocessing, crop_face
+from mien.detection.face_finder import Candidates, FloatArray, Maps, decode, joined, overlaps, without_repetitions
+from mien.preprocessing import ImageArray
 
-AGAIN = Preprocessing(size_px=96, channels=3, margin=0.5)
-"""How faces are cut out to be looked at again, half as high as the crop (chosen on LFW and people.parquet: of faces
-surer than 0.6, it refuses 1 in 170 upright ones and leaves 1 in 15 of those upside down)."""
+AGAIN_PX = 96
+"""Side of the square in which a face is looked at again, and twice the longer side of the face's box in it (chosen on
+LFW and people.parquet: of faces surer than 0.6, this refuses 1 in 170 upright ones and leaves 1 in 15 of those upside
+down)."""
 SAME_PLACE, LEAST_SCORE = 0.2, 0.02
 """A candidate that overlaps the face by so much speaks for it, with whatever score (chosen)."""
+DOUBTED = 0.75
+"""From this share of its own score on, that of the face upside down is held against it in the same square (chosen)."""
 
 
 def find_any_way_up(image: ImageArray, find: Callable[[ImageArray], Candidates], overlap: float) -> Candidates:
@@ -57,17 +53,36 @@ def is_upside_down(
     image: ImageArray,
     upright_box_xyxy: tuple[float, float, float, float],
     roll_degrees: float,
+    score: float,
     network: Callable[[ImageArray], Maps],
 ) -> bool:
-    """Whether a face in an image (H, W, 3) is surer when it is turned by half a turn."""
-    crop = crop_face(image, upright_box_xyxy, AGAIN, roll_degrees)
+    """Whether a face in an image (H, W, 3), found with a score, is surer when it is turned by half a turn."""
     x0, y0, x1, y1 = upright_box_xyxy
     sides = np.array([x1 - x0, y1 - y0], np.float32)
-    half = sides / sides.max() * np.float32(AGAIN.size_px / (1 + 2 * AGAIN.margin) / 2)
-    middle = np.float32(AGAIN.size_px / 2)
-    box = np.concatenate((middle - half, middle + half))
+    half = sides / sides.max() * np.float32(AGAIN_PX / 4)
+    box = np.concatenate((AGAIN_PX / 2 - half, AGAIN_PX / 2 + half))
+    crop = _crop(image, (x0 + x1) / 2, (y0 + y1) / 2, 2 * float(sides.max()), roll_degrees)
     turned = _best(np.ascontiguousarray(crop[::-1, ::-1]), box, network)
-    return turned > HEARD and turned > _best(crop, box, network)
+    return turned > DOUBTED * score and turned > _best(crop, box, network)
+
+
+def _crop(image: ImageArray, x: float, y: float, side: float, roll: float) -> ImageArray:
+    """The square around a place, turned upright, as uint8 (96, 96, 3); black outside of the image.
+
+    A third of the time of `crop_face`, and not as smooth.
+    """
+    reach = side * math.sqrt(0.5) + 1
+    left, top = max(0, math.floor(x - reach)), max(0, math.floor(y - reach))
+    window = Image.fromarray(np.ascontiguousarray(image[top : math.ceil(y + reach), left : math.ceil(x + reach)]))
+    step = max(1, int(side / AGAIN_PX))
+    window = window.reduce(step)
+    pixel = side / AGAIN_PX / step
+    cosine, sine = pixel * math.cos(math.radians(roll)), pixel * math.sin(math.radians(roll))
+    middle = AGAIN_PX / 2
+    right, down = (x - left) / step - (cosine - sine) * middle, (y - top) / step - (sine + cosine) * middle
+    placed = (cosine, -sine, right, sine, cosine, down)
+    size = (AGAIN_PX, AGAIN_PX)
+    return np.asarray(window.transform(size, Image.Transform.AFFINE, placed, Image.Resampling.BILINEAR))
 
 
 def _best(crop: ImageArray, box: FloatArray, network: Callable[[ImageArray], Maps]) -> float:
