@@ -21,7 +21,8 @@ import numpy as np
 
 from mien import Recognizer, list_models
 from mien.datasets.photographs import read_photographs
-from mien.detection.detection import DEFAULT_DETECTOR, Detection, FaceDetector, make_detector
+from mien.detection.detection import Detection, FaceDetector
+from mien.detection.detectors import DEFAULT_DETECTOR, make_detector
 from mien.evaluation.corruptions import BRIGHTNESS, darkness
 from mien.images import read_image
 from mien.preprocessing import ImageArray

@@ -25,7 +25,8 @@ from PIL import Image
 
 from mien.datasets import Dataset, open_dataset
 from mien.datasets.photographs import Photographs, read_photographs
-from mien.detection.detection import Detection, FaceDetector, make_detector
+from mien.detection.detection import Detection, FaceDetector
+from mien.detection.detectors import make_detector
 from mien.evaluation.metrics import bootstrap_interval
 from mien.preprocessing import ImageArray, Preprocessing, crop_face, whole_image_face
 from mien.results import intersection_over_union

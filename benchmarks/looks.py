@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image
 
 from mien.datasets.photographs import read_photographs
-from mien.detection.detection import FaceFinder
-from mien.detection.face_finder import FloatArray, overlaps
+from mien.detection.boxes import FloatArray, iou
+from mien.detection.face_finder import FaceFinder
 from mien.images import read_image
 from mien.preprocessing import ImageArray, Preprocessing, crop_face
 
@@ -120,7 +120,7 @@ def scenes(finders: dict[str, FaceFinder], folder: Path, count: int) -> dict[str
         truth = box * scale + np.array([*at, *at], np.float32)
         for name, finder in finders.items():
             boxes = np.array([face.box_xyxy for face in finder.detect(np.asarray(scene))], np.float32).reshape(-1, 4)
-            right = overlaps(truth, boxes) >= 0.5
+            right = iou(truth, boxes) >= 0.5
             result[name]["scenes"] += 1
             result[name]["found"] += int(right.any())
             result[name]["other faces"] += len(boxes) - int(right.any())

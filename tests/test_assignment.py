@@ -2,7 +2,7 @@ import pytest
 import torch
 from test_detection_losses import CELLS, SIZE_PX, faces
 
-from mien.detection.face_finder import VALUES
+from mien.detection.decoding import VALUES
 from mien.training.detector.assignment import all_cells, assign_by_cost
 from mien.training.detector.tiles import SceneFaces
 

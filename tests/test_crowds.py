@@ -10,7 +10,7 @@ from test_scenes import BOX, COLOURS, LANDMARKS, untouched
 from test_scenes import photograph as portrait
 
 from mien.datasets.photographs import Photograph
-from mien.detection.face_finder import leaning_half_sides
+from mien.detection.boxes import leaning_half_sides
 from mien.errors import DatasetError
 from mien.training.detector import crowds, scenes
 from mien.training.detector.crowds import Crowd, cover_faces, crowd_faces, place_crowd, sample_crowd

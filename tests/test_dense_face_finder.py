@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mien.detection.face_finder import VALUES
+from mien.detection.decoding import VALUES
 from mien.models.dense_face_finder import DenseFaceFinder
 
 

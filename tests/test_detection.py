@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.detection.detection import FaceFinder, WholeImage, make_detector
+from mien.detection.boxes import iou
+from mien.detection.detection import WholeImage
+from mien.detection.detectors import make_detector
+from mien.detection.face_finder import FaceFinder
 from mien.detection.haar import HaarDetector
 from mien.errors import ModelError
 from mien.images import read_image
-from mien.results import intersection_over_union
 from mien.weights import FOLDER
 
 COLLINS_BOX = (178, 65, 268, 176)
@@ -27,15 +29,15 @@ def portrait(examples: Path) -> np.ndarray:
 
 def test_the_face_of_a_portrait(haar: HaarDetector, examples: Path) -> None:
     (face,) = haar.detect(portrait(examples))
-    assert intersection_over_union(face.box_xyxy, COLLINS_BOX) > 0.8
+    assert iou(face.box_xyxy, [COLLINS_BOX])[0] > 0.8
     assert 0.5 < face.score <= 1
     assert face.roll_degrees == 0
 
 
 def test_two_people(haar: HaarDetector, examples: Path) -> None:
     first, second = sorted(haar.detect(read_image(examples / "two-people.jpg")), key=lambda f: f.box_xyxy)
-    assert intersection_over_union(first.box_xyxy, COLLINS_BOX) > 0.8
-    assert intersection_over_union(second.box_xyxy, (650, 88, 815, 296)) > 0.7
+    assert iou(first.box_xyxy, [COLLINS_BOX])[0] > 0.8
+    assert iou(second.box_xyxy, [(650, 88, 815, 296)])[0] > 0.7
 
 
 def test_faces_from_forty_pixels_on(haar: HaarDetector, examples: Path) -> None:
@@ -45,7 +47,7 @@ def test_faces_from_forty_pixels_on(haar: HaarDetector, examples: Path) -> None:
     canvas.paste(small, (300, 200))
     (face,) = haar.detect(np.asarray(canvas))
     expected = tuple(300 + COLLINS_BOX[i] * 0.4 if i % 2 == 0 else 200 + COLLINS_BOX[i] * 0.4 for i in range(4))
-    assert intersection_over_union(face.box_xyxy, expected) > 0.6
+    assert iou(face.box_xyxy, [expected])[0] > 0.6
 
 
 @pytest.mark.parametrize("lean", [-45, -25, 25, 45])
@@ -110,7 +112,7 @@ def test_a_face_in_a_strip(examples: Path) -> None:
     strip = Image.new("RGB", (2400, 120), "grey")
     strip.paste(face, (2200, 0))
     (found,) = FaceFinder().detect(np.asarray(strip))
-    assert intersection_over_union(found.box_xyxy, (2215, 5, 2305, 116)) > 0.6
+    assert iou(found.box_xyxy, [(2215, 5, 2305, 116)])[0] > 0.6
 
 
 def test_a_network_for_expressions_is_no_detector() -> None:
@@ -121,5 +123,5 @@ def test_a_network_for_expressions_is_no_detector() -> None:
 
 
 def test_overlap_worked_by_hand() -> None:
-    assert intersection_over_union((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(1 / 3)
-    assert intersection_over_union((0, 0, 1, 1), (2, 2, 3, 3)) == 0
+    assert iou((0, 0, 2, 2), [(1, 0, 3, 2)])[0] == pytest.approx(1 / 3)
+    assert iou((0, 0, 1, 1), [(2, 2, 3, 3)])[0] == 0

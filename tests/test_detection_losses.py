@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mien.detection.face_finder import SIZE, STRIDES, VALUES, decode
+from mien.detection.decoding import SIZE, STRIDES, VALUES, decode
 from mien.training.detector.assignment import all_cells, assign_centres, decode_cells, overlap_and_distance
 from mien.training.detector.losses import detection_losses
 from mien.training.detector.tiles import SceneFaces

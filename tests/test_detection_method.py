@@ -14,13 +14,13 @@ from PIL import Image
 
 from mien.cli import app
 from mien.datasets.photographs import Photograph, Photographs
-from mien.detection.detection import FaceFinder
+from mien.detection.boxes import iou
+from mien.detection.face_finder import FaceFinder
 from mien.errors import CheckpointError, ExperimentError, ModelError
 from mien.export.detector import export_detector
 from mien.models.dense_face_finder import DenseFaceFinder
 from mien.models.face_finder import FaceFinder as Network
 from mien.preprocessing import Preprocessing
-from mien.results import intersection_over_union
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
 from mien.training.detector.scenes import compose
@@ -175,7 +175,7 @@ def test_from_checkpoint_to_faces(run: Path, tmp_path: Path) -> None:
     detector = FaceFinder(str(out), longest_px=250, score_threshold=0.5)
     photograph = drawn(200)
     best, *_ = detector.detect(photograph.read())
-    assert intersection_over_union(best.box_xyxy, photograph.boxes_xyxy[0].tolist()) > 0.6
+    assert iou(best.box_xyxy, [photograph.boxes_xyxy[0]])[0] > 0.6
     assert best.landmarks_xy is not None
     assert photograph.landmarks_xy is not None
     assert np.linalg.norm(best.landmarks_xy - photograph.landmarks_xy[0], axis=1).max() < 15  # of a face of 90 x 116

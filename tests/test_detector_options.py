@@ -11,17 +11,17 @@ from mien import Recognizer, Video
 from mien.cli import app
 from mien.cli.options import recognizer_options
 from mien.cli.outputs import to_text
-from mien.detection.detection import AUTO, FaceFinder, LongestPx
-from mien.detection.face_finder import SURE
+from mien.detection.decoding import SCORE_THRESHOLD
+from mien.detection.face_finder import AUTO, FaceFinder, LongestPx
 
 
 @pytest.mark.parametrize("usual_px", [AUTO, 416])
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], (None, SURE, False)),
+        ([], (None, SCORE_THRESHOLD, False)),
         (["--longest-px", "960", "--score-threshold", "0.3"], (960, 0.3, False)),
-        (["--longest-px", "auto", "--any-way-up"], ("auto", SURE, True)),
+        (["--longest-px", "auto", "--any-way-up"], ("auto", SCORE_THRESHOLD, True)),
     ],
 )
 def test_options_make_a_detector(

@@ -3,18 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from mien.detection.face_finder import (
-    STRIDES,
-    VALUES,
-    Candidates,
-    Maps,
-    decode,
-    find_faces,
-    leaning_half_sides,
-    roll_degrees,
-    upright_box,
-    without_repetitions,
-)
+from mien.detection.boxes import Candidates, leaning_half_sides, nms, roll_degrees, upright_box
+from mien.detection.decoding import STRIDES, VALUES, Maps, decode, find_faces
 from mien.preprocessing import ImageArray
 
 
@@ -43,18 +33,18 @@ def test_decoding_by_hand() -> None:
 def test_repetitions_go_the_surest_stays() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [8, 0, 18, 10], [30, 30, 40, 40]], np.float32)
     scores = np.array([0.9, 0.8, 0.7, 0.6], np.float32)  # the first two share 90 of 110, the first and third 20 of 180
-    kept = without_repetitions(Candidates(boxes, scores, np.zeros((4, 5, 2), np.float32)), 0.4)
+    kept = nms(Candidates(boxes, scores, np.zeros((4, 5, 2), np.float32)), 0.4)
     assert kept.scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
     landmarks = np.zeros((4, 5, 2), np.float32)
     landmarks[:, 2] = [[1, 0], [2, 0], [50, 0], [5, 7]]
-    mean = without_repetitions(Candidates(boxes, scores, landmarks), 0.4).landmarks_xy[:, 2]
+    mean = nms(Candidates(boxes, scores, landmarks), 0.4).landmarks_xy[:, 2]
     np.testing.assert_allclose(mean, [[(0.9 * 1 + 0.8 * 2) / 1.7, 0], [50, 0], [5, 7]], rtol=1e-6)
     boxes, landmarks = np.concatenate((boxes, boxes[:1])), np.concatenate((landmarks, landmarks[2:3]))
     unsure = Candidates(boxes, np.append(scores, np.float32(0.2)), landmarks)
-    np.testing.assert_array_equal(without_repetitions(unsure, 0.4).landmarks_xy[:, 2], mean)  # it is not heard
-    assert (without_repetitions(unsure[np.array([4])], 0.4).landmarks_xy[:, 2] == [50, 0]).all()
+    np.testing.assert_array_equal(nms(unsure, 0.4).landmarks_xy[:, 2], mean)  # it is not heard
+    assert (nms(unsure[np.array([4])], 0.4).landmarks_xy[:, 2] == [50, 0]).all()
     nothing = Candidates(boxes[:0], scores[:0], np.zeros((0, 5, 2), np.float32))
-    assert len(without_repetitions(nothing, 0.4).scores) == 0
+    assert len(nms(nothing, 0.4).scores) == 0
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from mien.detection.detection import FaceFinder
+from mien.detection.face_finder import FaceFinder
 from mien.images import read_image
 from mien.results import intersection_over_union
 

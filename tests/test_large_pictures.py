@@ -8,8 +8,8 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.detection.detection import FaceFinder
-from mien.detection.face_finder import overlaps
+from mien.detection.boxes import iou
+from mien.detection.face_finder import FaceFinder
 from mien.images import read_image
 
 BOXES = {"eileen-collins": (178, 65, 268, 176), "grace-hopper": (186, 125, 352, 333)}
@@ -30,7 +30,7 @@ def background() -> Image.Image:
 def found_in(finder: FaceFinder, image: Image.Image, truth: NDArray[np.float32]) -> tuple[int, int]:
     """How many true boxes (N, 4) are found at an intersection over union of a half, and how many faces are found."""
     found = np.array([face.box_xyxy for face in finder.detect(np.asarray(image))], np.float32).reshape(-1, 4)
-    return sum(bool((overlaps(box, found) >= 0.5).any()) for box in truth), len(found)
+    return sum(bool((iou(box, found) >= 0.5).any()) for box in truth), len(found)
 
 
 def pasted(scene: Image.Image, image: NDArray[np.uint8], box: NDArray[np.float32], at: tuple[int, int]) -> tuple:  # type: ignore[type-arg]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.detection.face_finder import STRIDES, VALUES, Candidates, Maps, joined, without_repetitions
+from mien.detection.boxes import Candidates, joined, nms
+from mien.detection.decoding import STRIDES, VALUES, Maps
 from mien.detection.looks import (
     BUDGET_PX,
     LARGEST_IN_TILE_PX,
@@ -93,7 +94,7 @@ def test_a_face_where_tiles_meet_is_found_once() -> None:
     for x, y in np.array(at) // 8 * 8 + 4:  # a spot may lie in two cells of the network, but in one tile
         owners = [each for each in found if (np.abs(each.centres_xy - (x, y)).max(axis=1) <= 8).any()]
         assert len(owners) == 1
-    assert len(without_repetitions(joined(found), 0.4).scores) == len(at)
+    assert len(nms(joined(found), 0.4).scores) == len(at)
 
 
 def test_faces_too_large_for_a_tile_are_left_to_the_look_before() -> None:

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.detection.detection import FaceFinder
-from mien.detection.face_finder import Candidates, overlaps, upright_box
+from mien.detection.boxes import Candidates, iou, upright_box
+from mien.detection.face_finder import FaceFinder
 from mien.detection.turned_heads import turned_back
 from mien.images import read_image
 from mien.preprocessing import Preprocessing, crop_face
@@ -42,7 +42,7 @@ def test_a_portrait_any_way_up(any_way_up: FaceFinder, examples: Path, name: str
     upright, *_ = any_way_up.detect(image)
     face, *_ = any_way_up.detect(turned)
     box = turned_box(name, turns, image.shape[1], image.shape[0])
-    assert overlaps(box, np.array([face.box_xyxy], np.float32))[0] > 0.6
+    assert iou(box, np.array([face.box_xyxy], np.float32))[0] > 0.6
     lean = (face.roll_degrees + 90 * turns - upright.roll_degrees + 180) % 360 - 180  # what was turned back
     assert lean == pytest.approx(0, abs=10)
     assert face.upright_box_xyxy is not None
@@ -78,7 +78,7 @@ def test_upside_down_portraits_are_refused(lfw_portraits: list[tuple[NDArray[np.
         height, width = image.shape[:2]
         box = np.array([width - x1, height - y1, width - x0, height - y0], np.float32)
         found = finder.detect(np.ascontiguousarray(image[::-1, ::-1]))
-        read += any(overlaps(box, np.array([face.box_xyxy], np.float32))[0] > 0.2 for face in found)
+        read += any(iou(box, np.array([face.box_xyxy], np.float32))[0] > 0.2 for face in found)
         kept += len(finder.detect(image)) > 0
     assert read == 0
     assert kept == 33

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detection.detection import DEFAULT_DETECTOR, Detection, FaceDetector, make_detector
+from mien.detection.detection import Detection, FaceDetector
+from mien.detection.detectors import DEFAULT_DETECTOR, make_detector
 from mien.images import read_image
 from mien.preprocessing import ImageArray, crop_face, require_rgb, whole_image_face
 from mien.results import Face

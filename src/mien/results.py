@@ -74,12 +74,3 @@ class Face:
             "unsure": self.unsure,
             "scores": {name: round(score, 6) for name, score in ordered},
         }
-
-
-def intersection_over_union(first: Box, second: Box) -> float:
-    """The area that two boxes share, over that which they cover together."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    shared = max(0.0, width) * max(0.0, height)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
-    return shared / (areas - shared)

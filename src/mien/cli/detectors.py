@@ -8,8 +8,9 @@ import click
 
 from mien.cli.options import FILE, FRAME_SIDE
 from mien.cli.progress_bar import progress_bar
-from mien.detection.detection import DEFAULT_DETECTOR, OTHERS, FaceFinder, make_detector
-from mien.detection.face_finder import LONGEST_PX
+from mien.detection.decoding import LONGEST_PX
+from mien.detection.detectors import DEFAULT_DETECTOR, OTHERS, make_detector
+from mien.detection.face_finder import FaceFinder
 from mien.errors import MissingExtraError
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 import mien
-from mien.detection.detection import AUTO, DEFAULT_DETECTOR, OTHERS, LongestPx, make_detector
-from mien.detection.face_finder import LARGEST_PX, MULTIPLE_PX, SURE
+from mien.detection.decoding import LARGEST_PX, MULTIPLE_PX, SCORE_THRESHOLD
+from mien.detection.detectors import DEFAULT_DETECTOR, OTHERS, make_detector
+from mien.detection.face_finder import AUTO, LongestPx
 
 FILE = click.Path(path_type=Path)
 FRAME_SIDE = click.IntRange(MULTIPLE_PX, LARGEST_PX)
@@ -93,7 +94,7 @@ def _options(usual_px: LongestPx) -> list[Callable[[Callable[..., None]], Callab
         click.option(
             "--score-threshold",
             type=click.FloatRange(0, 1, min_open=True, max_open=True),
-            help=f"Faces that face-finder is less sure of are left out; {SURE} if not given.",
+            help=f"Faces that face-finder is less sure of are left out; {SCORE_THRESHOLD} if not given.",
         ),
         click.option(
             "--any-way-up",

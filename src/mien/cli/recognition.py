@@ -10,7 +10,7 @@ import numpy as np
 import mien
 from mien.cli.options import FILE, recognizer_options
 from mien.cli.progress_bar import progress_bar
-from mien.detection.detection import AUTO, FaceFinder
+from mien.detection.face_finder import AUTO, FaceFinder
 from mien.errors import ImageError
 from mien.images import MAX_PIXELS
 from mien.weights import list_detectors

@@ -17,7 +17,7 @@ import click
 import mien
 from mien.cli.options import FILE, Seconds, recognizer_options
 from mien.cli.progress_bar import seconds_bar
-from mien.detection.face_finder import LONGEST_PX
+from mien.detection.decoding import LONGEST_PX
 from mien.drawing import draw_faces
 from mien.errors import VideoError, VideoWriteError
 from mien.preprocessing import ImageArray

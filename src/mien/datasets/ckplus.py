@@ -159,7 +159,7 @@ def _cropped_frames(root: Path) -> list[Frame]:
 
 
 def _face_finder() -> Callable[[ImageArray], Box | None]:
-    from mien.detection.detection import FaceFinder
+    from mien.detection.face_finder import FaceFinder
 
     detector = FaceFinder()
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mien.detection.boxes import iou, leaning_half_sides
 from mien.detection.detection import Detection
-from mien.detection.face_finder import leaning_half_sides
 from mien.errors import MissingExtraError
 from mien.preprocessing import ImageArray, require_rgb
-from mien.results import intersection_over_union
 
 if TYPE_CHECKING:
     import cv2
@@ -149,6 +148,6 @@ def _score(weight: float) -> float:
 def _without_overlaps(faces: list[Detection], limit: float = 0.3) -> list[Detection]:
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if all(intersection_over_union(face.box_xyxy, other.box_xyxy) < limit for other in kept):
+        if all(iou(face.box_xyxy, [other.box_xyxy])[0] < limit for other in kept):
             kept.append(face)
     return kept

@@ -13,28 +13,15 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from mien.detection.face_finder import (
-    HEARD,
-    LONGEST_PX,
-    MULTIPLE_PX,
-    Candidates,
-    FloatArray,
-    Maps,
-    decode,
-    first_scale,
-    input_side,
-    joined,
-    overlaps,
-    whole_looks,
-    without_repetitions,
-)
+from mien.detection.boxes import VOTING_SCORE, Candidates, FloatArray, iou, joined, nms
+from mien.detection.decoding import LONGEST_PX, MULTIPLE_PX, Maps, decode, first_scale, input_side, whole_looks
 from mien.preprocessing import ImageArray
 
 WHOLE_PX = (640, 1280)
 """Longer sides of the looks at the whole after the first (chosen: a face of 1/40 has 32 pixels in the last)."""
 WELL_SEEN_PX, CONFIRMED = 28, 0.3
 """Faces that were so large in the look before (square root of the area) are believed only where it, or one before,
-suggested one that overlaps so much: single looks take buttons and badges for faces (chosen)."""
+suggested one that iou so much: single looks take buttons and badges for faces (chosen)."""
 ENLARGED_PX = 640
 LEAST_FINER, MOST_FINER = 1.25, 3.0
 """A look that is less finer than the one before is left out; the last one is at most so much finer (chosen)."""
@@ -109,7 +96,7 @@ def find_in_photograph(
 
     network: from uint8 (H, W, 3), sides divisible by 32, to its maps.
     """
-    picture, heard = Image.fromarray(image), min(score_threshold, HEARD)
+    picture, heard = Image.fromarray(image), min(score_threshold, VOTING_SCORE)
     width, height = picture.size
     first, *finer = whole_scales(width, height)
     seen, scale = joined(whole_looks(picture, network, LONGEST_PX, min(heard, SUGGESTED))), first
@@ -121,7 +108,7 @@ def find_in_photograph(
     parts = [look_at(picture, tile, network, heard) for tile in closest(width, height, scale, suggested)]
     if parts:
         seen = joined([seen, confirmed(joined(parts), seen, scale)])
-    return without_repetitions(seen[seen.scores >= heard], overlap, score_threshold)
+    return nms(seen[seen.scores >= heard], overlap, score_threshold)
 
 
 def whole_scales(width: int, height: int) -> list[float]:
@@ -139,7 +126,7 @@ def confirmed(found: Candidates, before: Candidates, scale: float) -> Candidates
     suggesting = before.boxes_xyxy[before.scores >= SUGGESTED]
     doubtful = found.sizes_px * scale >= WELL_SEEN_PX
     believed = [
-        not doubt or bool((overlaps(box, suggesting) >= CONFIRMED).any())
+        not doubt or bool((iou(box, suggesting) >= CONFIRMED).any())
         for doubt, box in zip(doubtful, found.boxes_xyxy, strict=True)
     ]
     return found[np.array(believed, np.bool_)]

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.detection.face_finder import Candidates, FloatArray, Maps, decode, joined, overlaps, without_repetitions
+from mien.detection.boxes import Candidates, FloatArray, iou, joined, nms
+from mien.detection.decoding import Maps, decode
 from mien.preprocessing import ImageArray
 
 AGAIN_PX = 96
@@ -19,7 +20,7 @@ AGAIN_PX = 96
 LFW and people.parquet: of faces surer than 0.6, this refuses 1 in 170 upright ones and leaves 1 in 15 of those upside
 down)."""
 SAME_PLACE, LEAST_SCORE = 0.2, 0.02
-"""A candidate that overlaps the face by so much speaks for it, with whatever score (chosen)."""
+"""A candidate that iou the face by so much speaks for it, with whatever score (chosen)."""
 DOUBTED = 0.75
 """From this share of its own score on, that of the face upside down is held against it in the same square (chosen)."""
 
@@ -30,7 +31,7 @@ def find_any_way_up(image: ImageArray, find: Callable[[ImageArray], Candidates],
     looks = [
         turned_back(find(np.ascontiguousarray(np.rot90(image, turns))), turns, width, height) for turns in range(4)
     ]
-    return without_repetitions(joined(looks), overlap)
+    return nms(joined(looks), overlap)
 
 
 def turned_back(found: Candidates, turns: int, width: int, height: int) -> Candidates:
@@ -88,5 +89,5 @@ def _crop(image: ImageArray, x: float, y: float, side: float, roll: float) -> Im
 def _best(crop: ImageArray, box: FloatArray, network: Callable[[ImageArray], Maps]) -> float:
     """The best score of a candidate in the place of a box; 0 where there is none."""
     found = decode(network(crop), LEAST_SCORE)
-    near: NDArray[np.bool_] = overlaps(box, found.boxes_xyxy) > SAME_PLACE
+    near: NDArray[np.bool_] = iou(box, found.boxes_xyxy) > SAME_PLACE
     return float(found.scores[near].max(initial=0.0))

@@ -1,6 +1,6 @@
 """How good found faces are: average precision and recall. NumPy.
 
-A found face is right when it overlaps a true one by half (intersection over union), each true one once, the surest
+A found face is right when it iou a true one by half (intersection over union), each true one once, the surest
 first. True faces that do not count are neither missed nor wrong when found, and so are found faces without a true one
 that are smaller than those that count (the rule of COCO, Lin et al., ECCV 2014). Nor are found faces of which half lies
 in a box where nobody is sure what is shown (COCO's rule for crowds).
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detection.face_finder import FloatArray, overlaps
+from mien.detection.boxes import FloatArray, iou
 
 OVERLAP = 0.5
 NO_BOXES: FloatArray = np.zeros((0, 4), np.float32)
@@ -47,7 +47,7 @@ def match(
     taken = np.zeros(len(truth), np.bool_)
     kept: list[tuple[float, bool]] = []
     for index in np.argsort(-scores, kind="stable"):
-        shared = np.where(taken, 0, overlaps(boxes[index], truth)) if len(truth) else np.zeros(0)
+        shared = np.where(taken, 0, iou(boxes[index], truth)) if len(truth) else np.zeros(0)
         # Faces that count come first, so that a doubtful one beside them does not take the hit.
         for candidates in (np.where(counted, shared, 0), shared):
             best = int(candidates.argmax()) if len(candidates) else -1

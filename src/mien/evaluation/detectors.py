@@ -11,6 +11,7 @@ from PIL import Image
 
 from mien.datasets.photographs import Photograph, Photographs
 from mien.datasets.wider_face import DIFFICULTIES
+from mien.detection.boxes import iou
 from mien.detection.detection import Detection, FaceDetector
 from mien.errors import DatasetError
 from mien.evaluation.detection_metrics import (
@@ -27,7 +28,6 @@ from mien.evaluation.detector_calibration import reliability, score_error
 from mien.evaluation.detector_report import DetectorReport
 from mien.evaluation.wider_protocol import Found, wider_average_precision
 from mien.preprocessing import ImageArray
-from mien.results import intersection_over_union
 
 SMALLEST_SCORE = 0.02
 """Of the faces that average precision looks at, where a detector can be asked for unsure ones."""
@@ -209,10 +209,10 @@ def landmark_error(detections: Sequence[Detection], photograph: Photograph) -> f
     """
     main = photograph.main
     box = photograph.boxes_xyxy[main]
-    nearest = max(detections, key=lambda found: intersection_over_union(found.box_xyxy, box.tolist()), default=None)
+    nearest = max(detections, key=lambda found: iou(found.box_xyxy, [box])[0], default=None)
     if nearest is None or nearest.landmarks_xy is None or photograph.landmarks_xy is None:
         return None
-    if intersection_over_union(nearest.box_xyxy, box.tolist()) < OVERLAP:
+    if iou(nearest.box_xyxy, [box])[0] < OVERLAP:
         return None
     true = photograph.landmarks_xy[main]
     eyes = float(np.linalg.norm(true[1] - true[0]))

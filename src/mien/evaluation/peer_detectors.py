@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mien.detection.decoding import MOST_ENLARGED
 from mien.detection.detection import Detection
-from mien.detection.face_finder import MOST_ENLARGED
 from mien.errors import MissingExtraError, ModelError
 from mien.preprocessing import ImageArray, require_rgb
 

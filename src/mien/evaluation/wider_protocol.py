@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.photographs import Photograph, Photographs
-from mien.detection.face_finder import FloatArray
+from mien.detection.boxes import FloatArray
 
 OVERLAP = 0.5
 STEPS = 1000

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mien.atomic import replacing
-from mien.detection.face_finder import STRIDES
+from mien.detection.decoding import STRIDES
 from mien.errors import ModelError
 from mien.export.pipeline import TOLERANCE, encode, enter_into_manifest, read_manifest
 from mien.models import DETECTORS, Detector

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mien.detection.face_finder import STRIDES, VALUES
+from mien.detection.decoding import STRIDES, VALUES
 from mien.models.blocks import convolution, depthwise
 
 PAPER = "https://doi.org/10.1007/s11633-023-1423-y"

@@ -10,8 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mien.detection.detection import FaceFinder
-from mien.detection.face_finder import LONGEST_PX
+from mien.detection.decoding import LONGEST_PX
+from mien.detection.face_finder import FaceFinder
 from mien.errors import VideoError
 from mien.preprocessing import ImageArray
 from mien.recognizer import Recognizer

@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mien.results import Box, Face, intersection_over_union
+from mien.detection.boxes import iou
+from mien.results import Box, Face
 
 VELOCITY_HALF_LIFE_S = 0.1
 """Seconds after which a measured velocity counts half; detectors' boxes jitter by pixels. This, `REACH` and `memory_s`
@@ -132,7 +133,7 @@ def _matches(
     for place, person in enumerate(known):
         expected, reach = predicted_box(person, time_s), REACH[0] + REACH[1] * (time_s - person.seen_s)
         for index, face in enumerate(faces):
-            overlap = intersection_over_union(expected, face.box_xyxy)
+            overlap = float(iou(expected, [face.box_xyxy])[0])
             if overlap >= least_overlap:
                 overlaps.append((person.seen_s < looked_s, -overlap, place, index))
             elif person.number and (off := _beside_the_way(person, face, time_s)) <= reach:

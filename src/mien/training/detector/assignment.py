@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mien.detection.face_finder import SIZE, STRIDES
+from mien.detection.decoding import SIZE, STRIDES
 from mien.training.detector.tiles import SceneFaces
 
 RANGES_PX = ((0.0, 56.0), (44.0, 240.0), (128.0, math.inf))

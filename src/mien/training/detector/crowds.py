@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mien.datasets.photographs import Photograph
-from mien.detection.face_finder import roll_degrees, upright_box
+from mien.detection.boxes import roll_degrees, upright_box
 from mien.errors import DatasetError
 from mien.training.detector.occluders import occlude
 from mien.training.detector.scene_pictures import LEVELS

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mien.detection.face_finder import STRIDES
+from mien.detection.decoding import STRIDES
 from mien.training.detector.assignment import (
     Cells,
     all_cells,

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from mien.datasets.photographs import PEOPLE, Photographs, read_photographs
-from mien.detection.face_finder import LONGEST_PX, OVERLAP, FloatArray, Maps, find_faces
+from mien.detection.boxes import NMS_IOU, FloatArray
+from mien.detection.decoding import LONGEST_PX, Maps, find_faces
 from mien.errors import ExperimentError
 from mien.evaluation.detectors import SMALLEST_SCORE, average_precisions
 from mien.models import DETECTORS, Detector
@@ -131,7 +132,7 @@ class Detection(Method[Detector, SceneBatch, Photographs]):
         maps = maps_of(network, preprocessing)
 
         def find(image: ImageArray) -> tuple[FloatArray, FloatArray]:
-            found = find_faces(image, maps, LONGEST_PX, SMALLEST_SCORE, OVERLAP)
+            found = find_faces(image, maps, LONGEST_PX, SMALLEST_SCORE, NMS_IOU)
             return found.boxes_xyxy, found.scores
 
         found = average_precisions(find, prepared)
