@@ -9,9 +9,9 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from mien.detection.boxes import iou
 from mien.detection.face_finder import FaceFinder
 from mien.images import read_image
-from mien.results import intersection_over_union
 
 Box = tuple[float, float, float, float]
 BOXES: dict[str, Box] = {"eileen-collins": (178, 65, 268, 176), "grace-hopper": (186, 125, 352, 333)}
@@ -52,7 +52,7 @@ def test_variants_of_a_portrait(finder: FaceFinder, examples: Path, name: str, v
         seen = changed(seen, noisy)
     scale = seen.width / image.width
     (face,) = finder.detect(np.asarray(seen))
-    assert intersection_over_union(face.box_xyxy, tuple(scale * side for side in BOXES[name])) > 0.6
+    assert iou(face.box_xyxy, [[scale * side for side in BOXES[name]]])[0] > 0.6
 
 
 @pytest.mark.parametrize("lean", [-45, -25, 25, 45])

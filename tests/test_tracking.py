@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mien.results import Face, intersection_over_union
+from mien.detection.boxes import iou
+from mien.results import Face
 from mien.video.tracking import (
     People,
     TrackedFace,
@@ -131,8 +132,8 @@ def test_a_flicker_of_one_frame_does_not_change_the_expression() -> None:
 
 
 def test_overlap_worked_by_hand() -> None:
-    assert intersection_over_union((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
-    assert intersection_over_union((0, 0, 10, 10), (20, 0, 30, 10)) == 0
+    assert iou((0, 0, 10, 10), [(5, 0, 15, 10)])[0] == pytest.approx(50 / 150)
+    assert iou((0, 0, 10, 10), [(20, 0, 30, 10)])[0] == 0
 
 
 @pytest.mark.parametrize("wrong", [{"memory_s": -1}, {"half_life_s": float("nan")}, {"overlap": 0}])
