@@ -7,7 +7,7 @@ import torch
 from click.testing import CliRunner
 
 from mien.cli import app
-from mien.datasets import as_faces, open_dataset
+from mien.datasets import Split, as_faces, open_dataset
 from mien.errors import CheckpointError, ModelError
 from mien.export.pipeline import drawn_faces, enter_into_manifest, export_checkpoint, read_manifest
 from mien.export.precision import to_half_weights, to_int8, to_int8_weights
@@ -40,7 +40,8 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         "experiment": {
             "name": "drawn",
             "data": {"dataset": "d", "training_split": "t", "selection_split": "s"},
-            "network": {"weights": ""},
+            "network": {"name": request.param},
+            "schedule": {"epochs": 2},
             "method": {"name": "cumulative" if request.param == "rlr-cnet-dual" else "standard", "options": {}},
         },
         "history": [{"selection_accuracy": 0.25}],
@@ -112,6 +113,7 @@ def test_file_and_manifest_tell_the_same(exported: Path) -> None:
     assert entry["paper"].startswith("https://")
     card = OnnxScorer(str(exported)).card
     assert {**entry, **card.to_dict()} == entry
+    assert card.learned_from == (Split("d", "t"),)
     assert not list(exported.parent.glob("part-*"))
     assert str(Path(torch.__file__).parents[1]).encode() not in exported.read_bytes()
 
@@ -160,7 +162,8 @@ def test_both_forms_of_two_branches_and_starting_weights(tmp_path: Path) -> None
     experiment = {
         "name": "dual",
         "data": {"dataset": "fer2013", "training_split": "training", "selection_split": "public_test"},
-        "network": {"weights": "rlr-cnet"},
+        "network": {"name": "rlr-cnet-dual", "weights": "rlr-cnet"},
+        "schedule": {"epochs": 2},
         "method": {"name": "cumulative", "options": {"vote_weight": 0.5}},
     }
     facts = {

@@ -14,7 +14,7 @@ from PIL import Image
 from school import NAMES, experiment, own_faces
 
 from mien.cli import app
-from mien.datasets import as_faces, open_dataset, pixel_key
+from mien.datasets import Split, as_faces, open_dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.datasets.splits import Subset
 from mien.errors import CheckpointError, ExperimentError
@@ -73,6 +73,7 @@ def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_pa
     assert facts["training_images"] == 36 + named.sum()
     scorer = OnnxScorer(str(tmp_path / "school.onnx"))
     assert scorer.card.dataset == "folder training, with faces of faces all labelled by rank-order"
+    assert scorer.card.learned_from == (Split("folder", "training"), Split("faces", "all"))
 
 
 def kill_in_epoch(number: int) -> Callable[..., dict[str, float]]:

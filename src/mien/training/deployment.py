@@ -1,15 +1,15 @@
 """From a checkpoint to the network that ships, and its card."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from mien.models import NETWORKS, Classifier, count_multiply_adds
 from mien.preprocessing import Preprocessing
 from mien.training.averaged import averaged_network
-from mien.training.checkpoint import Checkpoint, load_checkpoint
-from mien.training.initial_weights import find_initial_weights
+from mien.training.checkpoint import Checkpoint
+from mien.training.config import experiment_from_dict
+from mien.training.learned_from import own_splits, recorded_splits
 from mien.training.methods import method_class
 from mien.weights import ModelCard
 
@@ -62,7 +62,8 @@ def make_card(
         name=name or facts["experiment"]["name"],
         expressions=expressions,
         preprocessing=preprocessing,
-        dataset=learned_split(checkpoint),
+        dataset=learned_sentence(checkpoint),
+        learned_from=recorded_splits(checkpoint) or own_splits(experiment_from_dict(facts["experiment"], "checkpoint")),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         multiply_adds=count_multiply_adds(network, preprocessing.channels, preprocessing.size_px),
         scores=scores,
@@ -71,21 +72,8 @@ def make_card(
     )
 
 
-def learned_splits(checkpoint: Checkpoint) -> Iterator[str]:
-    """What the network of a checkpoint learned from, in the words of its card, and then those that it started from."""
-    seen = set[Path]()
-    while True:
-        yield learned_split(checkpoint)
-        weights = checkpoint.facts["experiment"]["network"].get("weights")
-        file = find_initial_weights(weights) if weights else None
-        if file is None or file in seen:
-            return
-        seen.add(file)
-        checkpoint = load_checkpoint(file)
-
-
-def learned_split(checkpoint: Checkpoint) -> str:
-    """What a checkpoint's own training learned from, such as "fer2013 training, with FERPlus votes"."""
+def learned_sentence(checkpoint: Checkpoint) -> str:
+    """What a checkpoint's own training learned from, for people, such as "fer2013 training, with FERPlus votes"."""
     experiment = checkpoint.facts["experiment"]
     parts = [f"{experiment['data']['dataset']} {experiment['data']['training_split']}"]
     if experiment["method"]["options"].get("vote_weight"):

@@ -20,6 +20,7 @@ from mien.training.batches import input_size_px
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_to_dict
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
+from mien.training.learned_from import splits_of_training
 from mien.training.machine import find_device, keep_freed_memory, mixed_precision
 from mien.training.methods import method_class
 from mien.training.methods.method import AnyBatch, AnyData
@@ -34,6 +35,7 @@ from mien.training.plain_statistics import renew_statistics, with_statistics_of_
 from mien.training.progress import Progress, write_log
 from mien.training.randomness import derive_seed
 from mien.training.resumption import require_same_experiment
+from mien.weights.learned_from import splits_to_json
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 LOG, CURVES = "log.csv", "curves.png"
@@ -97,6 +99,7 @@ class Training:
         self.network = method.make_network(experiment, len(self.expressions)).to(device)
         if weights := initial or experiment.network.weights:
             load_initial_weights(self.network, weights, self.expressions, self.preprocessing)
+        self.learned_from = splits_of_training(experiment, initial)
         self.network.to(memory_format=torch.channels_last)  # twice as fast on CPU
         source = method.make_source(training, self.preprocessing, experiment, device)
         self.source = source
@@ -120,7 +123,6 @@ class Training:
         """Train one epoch and evaluate the averaged network; the row for the log."""
         started = time.perf_counter()
         self.network.train()
-        self.method.before_epoch(self.network, self.epoch)
         steps = self.method.steps_per_epoch()
         sums: dict[str, torch.Tensor] = {}
         seen = 0
@@ -211,6 +213,7 @@ class Training:
             "network_options": self.experiment.network.options,
             "expressions": list(self.expressions),
             "training_images": self.training_images,
+            "learned_from": self.learned_from and splits_to_json(self.learned_from),
             "preprocessing": self.preprocessing.to_dict(),
             "experiment": experiment_to_dict(self.experiment),
             "epoch": self.epoch,

@@ -63,11 +63,15 @@ class Distillation(Standard):
     def __init__(self, source: BatchSource, network: Classifier, options: dict[str, Any]) -> None:
         super().__init__(source, network, options)
         self.distilled = DistillationOptions(**options)
-        self.teachers = Teachers(self.distilled.teachers, source, Path(self.distilled.folder))
+        self.asked = Teachers(self.distilled.teachers, source, Path(self.distilled.folder))
 
     @staticmethod
     def read_options(options: dict[str, Any]) -> LabelOptions:
         return validated(TypeAdapter(DistillationOptions), options, "method distillation")
+
+    @classmethod
+    def teachers(cls, options: dict[str, Any]) -> tuple[str, ...]:
+        return DistillationOptions(**options).teachers
 
     @classmethod
     def check(cls, network: Classifier, experiment: Experiment) -> None:
@@ -82,7 +86,7 @@ class Distillation(Standard):
         source, size = self.source, self.source.batch_size
         number, size_px = epoch % self.distilled.views, input_size_px(source.experiment, epoch)
         view = draw_view(source, number, size_px)
-        answers = self.teachers.answers(number, size_px, view)
+        answers = self.asked.answers(number, size_px, view)
         order = source.order(self.steps_per_epoch() * size, epoch).to(view.device)
         for step in range(self.steps_per_epoch()):
             chosen = order[step * size : (step + 1) * size]

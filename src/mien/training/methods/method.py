@@ -75,8 +75,10 @@ class Method(ABC, Generic[NetworkT, BatchT, DataT]):
     def read_options(options: dict[str, Any]) -> object:
         """The options checked; ExperimentError for unknown or wrong ones."""
 
-    def before_epoch(self, network: NetworkT, epoch: int) -> None:
-        """Called before the batches of an epoch; epochs count from 0."""
+    @classmethod
+    def teachers(cls, options: dict[str, Any]) -> tuple[str, ...]:
+        """Checkpoints, or names of packaged networks, whose answers are learned from, for these options."""
+        return ()
 
     @abstractmethod
     def steps_per_epoch(self) -> int:
