@@ -272,6 +272,6 @@ folder = "{kaggle / "views"}"
     more = ["--unlabelled", str(kaggle / "faces"), "--export", str(kaggle / "student.onnx")]
     result = CliRunner().invoke(app, command + more)
     assert result.exit_code == 0, result.output
-    assert load_checkpoint(kaggle / "student" / "last.safetensors").facts["training_images"] == 32
+    assert load_checkpoint(kaggle / "student" / "last.safetensors").header.training_images == 32
     learned_from = OnnxScorer(str(kaggle / "student.onnx")).card.learned_from
     assert learned_from == (Split("fer2013", "training"), Split("faces", "all"))

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,17 +69,16 @@ def test_what_teachers_and_starting_weights_learned_from_is_recorded(fer2013: Pa
     shutil.rmtree(fer2013 / "first")  # nothing is read again
     expected = (Split("fer2013", REST), Split("fer2013", "training"))
     for checkpoint in (started, given, distilled):
-        assert learned_splits(checkpoint) == card_of(checkpoint).learned_from == expected
+        assert learned_splits(checkpoint.header) == card_of(checkpoint).learned_from == expected
 
 
 def test_where_older_checkpoints_do_not_tell_it_is_not_claimed(fer2013: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = trained(experiment("fer2013", "training"), fer2013, fer2013 / "first")
     lost = experiment("fer2013", "training", weights=str(fer2013 / "lost.safetensors"))
-    facts = {**first.facts, "experiment": {**first.facts["experiment"], "network": {**vars(lost.network)}}}
-    del facts["learned_from"]
-    save_checkpoint(fer2013 / "older.safetensors", Checkpoint(first.tensors, facts))
+    older = replace(first.header, experiment=lost, learned_from=())
+    save_checkpoint(fer2013 / "older.safetensors", Checkpoint(first.tensors, older))
     second = trained(experiment("fer2013", REST), fer2013, fer2013 / "run", initial=str(fer2013 / "older.safetensors"))
-    assert second.facts["learned_from"] is None
+    assert second.header.learned_from == ()
     assert "lost.safetensors: expected a checkpoint or a packaged network" in caplog.text
     assert card_of(second).learned_from == (Split("fer2013", REST),)
 

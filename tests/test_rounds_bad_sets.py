@@ -24,7 +24,7 @@ def test_no_label_at_all_is_told_and_training_goes_on(
     wanted = replace(experiment(), joint=sure)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
     assert "no face got a label; training goes on with the labelled faces alone" in capsys.readouterr().err
-    assert load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts["training_images"] == 36
+    assert load_checkpoint(tmp_path / "round-1" / "last.safetensors").header.training_images == 36
 
 
 def test_faces_with_labels_or_selected_on_are_left_out_and_few_labels_are_enough(

@@ -202,16 +202,10 @@ def export(
 
 def _export(checkpoint: Path, out: Path, name: str | None, licence: str = LICENCE, **more: Any) -> None:
     with _train_extra():
-        from mien.export.detector import export_detector, is_detector
         from mien.export.pipeline import export_checkpoint
     from mien.scorer import OnnxScorer
 
-    if is_detector(checkpoint):
-        if more:
-            raise click.BadParameter("expected --name and --licence alone for a detector")
-        difference = export_detector(checkpoint, out, name, licence)
-    else:
-        difference = export_checkpoint(checkpoint, out, name, licence, **more)
+    difference = export_checkpoint(checkpoint, out, name, licence, **more)
     print(f"largest difference to torch: {difference:.1e}", file=sys.stderr)
     if "calibration" in more:
         card = OnnxScorer(str(out)).card

@@ -63,7 +63,7 @@ def held_out_faces(source: CalibrationSplit, checkpoint: Checkpoint, card: Model
             f"{source.name}: expected the network's classes {', '.join(card.expressions)}, "
             f"found {', '.join(samples.expressions) or 'none'}"
         )
-    learned_from = learned_splits(checkpoint)
+    learned_from = learned_splits(checkpoint.header)
     learned = training_pixel_keys(source.dataset, source.root, source.split, learned_from)
     kept = [sample for sample in samples if pixel_key(sample.image) not in learned]
     if len(kept) < FEWEST:
@@ -80,12 +80,12 @@ def range_faces(source: CalibrationSplit, checkpoint: Checkpoint, card: ModelCar
 
     Raises DatasetError where the calibration split is not of the same pictures, so that its root does not hold them.
     """
-    data = checkpoint.facts["experiment"]["data"]
-    if not same_faces(source.dataset, data["dataset"]):
+    data = checkpoint.header.experiment.data
+    if not same_faces(source.dataset, data.dataset):
         raise DatasetError(
-            f"{source.dataset}: expected the faces of {data['dataset']}, from whose {data['training_split']} the "
-            "ranges of int8 are taken"
+            f"{source.dataset}: expected the faces of {data.dataset}, from whose {data.training_split} the ranges of "
+            "int8 are taken"
         )
-    samples = open_dataset(data["dataset"], source.root, data["training_split"])
+    samples = open_dataset(data.dataset, source.root, data.training_split)
     drawn = np.random.default_rng(0).permutation(len(samples))[:RANGE_FACES]
     return as_faces([samples[int(index)] for index in drawn], card.preprocessing)[0]

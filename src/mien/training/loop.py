@@ -17,8 +17,8 @@ import mien
 from mien.errors import CheckpointError, DatasetError, ExperimentError
 from mien.evaluation.plots import draw_curves
 from mien.training.batches import input_size_px
-from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mien.training.config import Experiment, experiment_to_dict
+from mien.training.checkpoint import Checkpoint, Header, load_checkpoint, read_header, save_checkpoint
+from mien.training.config import Experiment
 from mien.training.initial_weights import find_initial_weights, load_initial_weights
 from mien.training.learned_from import splits_of_training
 from mien.training.machine import find_device, keep_freed_memory, mixed_precision
@@ -34,8 +34,7 @@ from mien.training.optimization import (
 from mien.training.plain_statistics import renew_statistics, with_statistics_of_the_batch
 from mien.training.progress import Progress, write_log
 from mien.training.randomness import derive_seed
-from mien.training.resumption import require_same_experiment
-from mien.weights.learned_from import splits_to_json
+from mien.training.resumption import require_same_data, require_same_experiment
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 LOG, CURVES = "log.csv", "curves.png"
@@ -208,44 +207,33 @@ class Training:
             "method": self.method.state_dict(),
             "relabel": self.relabel.state_dict() if self.relabel else {},
         }
-        facts = {
-            "network": self.experiment.network.name,
-            "network_options": self.experiment.network.options,
-            "expressions": list(self.expressions),
-            "training_images": self.training_images,
-            "learned_from": self.learned_from and splits_to_json(self.learned_from),
-            "preprocessing": self.preprocessing.to_dict(),
-            "experiment": experiment_to_dict(self.experiment),
-            "epoch": self.epoch,
-            "seconds": self.seconds,
-            "history": self.history,
-            "versions": {
-                "mien": mien.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
-        }
+        versions = {"mien": mien.__version__, "torch": torch.__version__, "python": platform.python_version()}
+        header = Header(
+            experiment=self.experiment,
+            expressions=self.expressions,
+            preprocessing=self.preprocessing,
+            learned_from=self.learned_from,
+            training_images=self.training_images,
+            epoch=self.epoch,
+            seconds=self.seconds,
+            history=tuple(self.history),
+            versions=versions,
+        )
         tensors = {f"{owner}/{name}": tensor for owner, named in owners.items() for name, tensor in named.items()}
-        return Checkpoint(tensors, facts)
+        return Checkpoint(tensors, header)
 
     def resume(self, checkpoint: Checkpoint, source: str) -> None:
         """Go on from a checkpoint of the same experiment and data; CheckpointError otherwise."""
-        require_same_experiment(checkpoint.facts, self.experiment, source)
-        for fact, found in (("expressions", list(self.expressions)), ("training_images", self.training_images)):
-            if checkpoint.facts[fact] != found:
-                raise CheckpointError(
-                    f"{source}: expected the data it was trained on, with {fact} {checkpoint.facts[fact]}, "
-                    f"found {found}"
-                )
+        header = checkpoint.header
+        require_same_experiment(header, self.experiment, source)
+        require_same_data(header, self.expressions, self.training_images, source)
         self.network.load_state_dict(checkpoint.part("network"))
         self.average.load(checkpoint.part("average"))
         load_optimizer_tensors(self.optimizer, checkpoint.part("optimizer"))
         self.method.load_state_dict(checkpoint.part("method"))
         if self.relabel:
             self.relabel.load_state_dict(checkpoint.part("relabel"))
-        self.epoch = checkpoint.facts["epoch"]
-        self.seconds = checkpoint.facts["seconds"]
-        self.history = checkpoint.facts["history"]
+        self.epoch, self.seconds, self.history = header.epoch, header.seconds, list(header.history)
 
 
 def train(
@@ -277,7 +265,7 @@ def train(
         print(f"{last}: no checkpoint yet, training starts from the beginning", file=sys.stderr)
     elif last.exists():
         raise CheckpointError(
-            f"{last}: holds a training of {load_checkpoint(last).facts['epoch']} epochs; "
+            f"{last}: holds a training of {read_header(last).epoch} epochs; "
             "resume it with --resume, or choose another folder"
         )
     out.mkdir(parents=True, exist_ok=True)

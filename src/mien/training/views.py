@@ -72,14 +72,14 @@ class _Teacher:
 
 def _read_teacher(file: Path, source: BatchSource) -> _Teacher:
     checkpoint, classes = load_checkpoint(file), source.expressions
-    known, preprocessing = tuple(checkpoint.facts["expressions"]), checkpoint.facts["preprocessing"]
+    known, preprocessing = checkpoint.header.expressions, checkpoint.header.preprocessing
     network: Any = averaged_network(checkpoint).folded().eval().to(source.labels.device)
     if known not in (classes, FERPLUS_8) and network.vote_head is None:
         raise CheckpointError(f"{file}: expected a teacher of {', '.join(classes)}, found one of {', '.join(known)}")
-    if preprocessing["channels"] != (channels := source.preprocessing.channels):
-        raise CheckpointError(f"{file}: expected a teacher of {channels} channels, found {preprocessing['channels']}")
+    if preprocessing.channels != (channels := source.preprocessing.channels):
+        raise CheckpointError(f"{file}: expected a teacher of {channels} channels, found {preprocessing.channels}")
     network.to(memory_format=torch.channels_last)  # twice as fast on CPU
-    return _Teacher(network, Preprocessing.from_dict(preprocessing), known == classes, known == FERPLUS_8)
+    return _Teacher(network, preprocessing, known == classes, known == FERPLUS_8)
 
 
 class Teachers:

@@ -34,9 +34,9 @@ from mien.labelling.guidance import (
     label_clusters,
     seeded_k_means,
 )
-from mien.preprocessing import ImageArray, Preprocessing
+from mien.preprocessing import ImageArray
 from mien.scorer import score_with_mirror
-from mien.training.checkpoint import load_checkpoint
+from mien.training.checkpoint import load_checkpoint, read_header
 from mien.training.config import Experiment
 from mien.training.deployment import deployable_network
 from mien.training.machine import find_device
@@ -83,7 +83,7 @@ def label_unlabelled(
     """
     joint = experiment.joint
     assert joint is not None
-    preprocessing = Preprocessing.from_dict(load_checkpoint(before[0]).facts["preprocessing"])
+    preprocessing = read_header(before[0]).preprocessing
     own_faces, own_labels = as_faces(labelled, preprocessing)
     made_from = _made_from(experiment, joint, own_faces, own_labels, found, before)
     if resume and (folder / LABELS).exists():
@@ -130,7 +130,7 @@ def answers_and_embeddings(
 def _scorer(checkpoint: Path, device: str | None) -> TorchScorer:
     found = load_checkpoint(checkpoint)
     network = deployable_network(found).to(find_device(device))
-    return TorchScorer(network, Preprocessing.from_dict(found.facts["preprocessing"]))
+    return TorchScorer(network, found.header.preprocessing)
 
 
 def _write_table(
