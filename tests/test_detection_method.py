@@ -22,7 +22,7 @@ from mien.training.config import experiment_from_dict
 from mien.training.detector.scenes import compose
 from mien.training.loop import check_experiment, train
 from mien.training.methods import detection
-from mien.training.methods.detection import Detection, maps_of
+from mien.training.methods.detection import Detection, FaceDetection, maps_of
 
 
 def drawn(seed: int, faces: int = 1) -> Photograph:
@@ -109,8 +109,8 @@ def test_the_last_epochs_are_plain(data: tuple[Photographs, Photographs], monkey
 
     monkeypatch.setattr(detection, "compose", noted)
     found = experiment_from_dict(experiment(method={"name": "detection", "options": {"plain_epochs": 1}}), "x")
-    source = Detection.make_source(data[0], Preprocessing(288, 3), found, torch.device("cpu"))
     options = Detection.read_options(found.method.options)
+    source = FaceDetection(found, options).make_source(data[0], torch.device("cpu"))
     for epoch in (0, 1):
         source.batch(options, epoch, 0)
     assert shares == [0.0, detection.PLAIN_SHARE]
@@ -172,7 +172,7 @@ def test_wrong_experiments_are_refused(changes: dict[str, Any], message: str) ->
 
 def test_wrong_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="expected the data set 'photographs', found 'fer2013'"):
-        Detection.open("fer2013", tmp_path, "training")
+        FaceDetection.open("fer2013", tmp_path, "training")
     with pytest.raises(ValueError, match="smallest_score must lie between 0 and 1, not 1"):
         FaceFinder(smallest_score=1)
     with pytest.raises(ModelError, match="unknown model 'nothing'"):

@@ -18,8 +18,9 @@ from mien.training.averaged import averaged_network
 from mien.training.batches import BatchSource
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
-from mien.training.loop import Training, check_experiment, train
+from mien.training.loop import check_experiment, train
 from mien.training.methods.distillation import Distillation, DistillationBatch
+from mien.training.state import Training
 from mien.training.views import draw_view
 
 CPU = torch.device("cpu")

@@ -25,8 +25,8 @@ from mien.training.checkpoint import load_checkpoint
 from mien.training.joint import rounds
 from mien.training.joint.pseudo_labels import label_unlabelled
 from mien.training.joint.rounds import train_rounds
-from mien.training.loop import Training
 from mien.training.methods.standard import Standard
+from mien.training.state import Training
 from mien.training.unlabelled import read_unlabelled
 
 

@@ -23,12 +23,13 @@ from mien.training.checkpoint import Checkpoint, Header, load_checkpoint, save_c
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.deployment import deployable_network
 from mien.training.joint.teachers import OwnAnswers
-from mien.training.loop import Training, train
+from mien.training.loop import train
 from mien.training.machine import find_device, gains_from_bfloat16
 from mien.training.methods.standard import Standard
 from mien.training.options import NetworkOptions
 from mien.training.randomness import derive_seed
 from mien.training.resumption import require_same_experiment
+from mien.training.state import Training
 from mien.training.torch_scorer import TorchScorer
 
 TINY = """
@@ -201,6 +202,18 @@ def test_a_loss_that_is_not_finite_ends_the_training(class_folders: Path, tmp_pa
     wild = experiment(schedule={"epochs": 2, "batch_size": 32, "learning_rate": 1e30, "warmup_epochs": 0})
     with pytest.raises(ExperimentError, match="expected a finite loss, found nan in epoch 1"):
         train(wild, *datasets, tmp_path / "run")
+
+
+def test_a_training_leaves_the_process_as_it_was(
+    class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = experiment(schedule={"epochs": 1, "steps_per_epoch": 1, "batch_size": 8, "warmup_epochs": 0})
+    state = torch.get_rng_state()
+    assert not torch.backends.cudnn.deterministic
+    train(short, open_dataset("folder", class_folders, "training"), None, tmp_path)
+    assert not torch.backends.cudnn.deterministic
+    assert torch.equal(torch.get_rng_state(), state)
+    assert capsys.readouterr() == ("", "")  # it logs
 
 
 def test_devices_are_checked() -> None:

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ int8 has no limit here: it is accepted by its answers to real faces."""
 class ClassifierOptions:
     """How a network that tells expressions is exported."""
 
-    method_options: Mapping[str, Any] = MappingProxyType({})
+    method_options: Mapping[str, Any] = field(default_factory=dict)
     """Take the place of those that it was trained with."""
     precision: Precision = "fp32"
     """How the file stores weights (precision.py); `int8` also computes in integers."""

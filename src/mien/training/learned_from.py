@@ -30,7 +30,7 @@ def splits_of_training(experiment: Experiment, initial: str = "") -> tuple[Split
     checkpoint that does not tell, and what that started from is gone.
     """
     weights = initial or experiment.network.weights
-    teachers = method_class(experiment.method.name).teachers(experiment.method.options)
+    teachers = method_class(experiment.method.name).taught_by(experiment.method.options)
     found = list(own_splits(experiment))
     try:
         for source in (*([weights] if weights else []), *teachers):

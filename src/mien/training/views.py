@@ -8,7 +8,7 @@ anew in every epoch and for every student.
 
 import hashlib
 import json
-import sys
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -34,6 +34,7 @@ from mien.training.machine import mixed_precision
 from mien.training.progress import duration
 from mien.training.randomness import generator
 
+LOGGER = logging.getLogger("mien")
 DRAWN_AT_ONCE, ASKED_AT_ONCE = 1024, 256
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -129,7 +130,7 @@ class Teachers:
             if now - shown >= SECONDS_BETWEEN_LINES:
                 shown = now
                 left = duration((now - started) / position * (len(parts) - position))
-                print(f"teachers answer {file.stem}: {left} left", file=sys.stderr, flush=True)
+                LOGGER.info("teachers answer %s: %s left", file.stem, left)
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary:
             temporary.write_bytes(save({name: torch.cat(each).cpu() for name, each in found.items()}))

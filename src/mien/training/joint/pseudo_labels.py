@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import json
-import sys
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,6 +44,7 @@ from mien.training.options import JointOptions
 from mien.training.torch_scorer import TorchScorer
 from mien.training.unlabelled import Unlabelled
 
+LOGGER = logging.getLogger("mien")
 LABELS, TABLE, SUMMARY = "labels.npz", "labels.csv", "round.json"
 REASONS = {
     Reason.LABELLED_MEMBERS: "named after labelled members",
@@ -105,7 +106,7 @@ def label_unlabelled(
     answers = probabilities[len(own_labels) :].argmax(axis=1)
     folder.mkdir(parents=True, exist_ok=True)
     summary = _summarise(labelled, own_labels, labels, answers, labelling, before[0].parent / LABELS, found)
-    print("\n".join(_tell(folder.name, summary)), file=sys.stderr, flush=True)
+    LOGGER.info("\n".join(_tell(folder.name, summary)))
     with replacing(folder / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)

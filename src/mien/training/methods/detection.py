@@ -24,6 +24,7 @@ from mien.training.detector.scenes import SceneFaces, compose
 from mien.training.methods.method import Method
 from mien.training.options import STRICT, AugmentationOptions, NotNegative, Share
 from mien.training.randomness import generator
+from mien.training.task import Task
 
 PLAIN_SHARE = 0.6
 """Of the scenes of the last epochs (chosen)."""
@@ -71,14 +72,10 @@ class SceneSource:
         return SceneBatch(images.contiguous(memory_format=torch.channels_last), faces)
 
 
-class Detection(Method[FaceFinder, SceneBatch, Photographs]):
-    """Scenes composed anew for every step; selection by average precision on whole photographs."""
+class FaceDetection(Task[FaceFinder, Photographs]):
+    """Photographs with boxes; selection by average precision on whole ones."""
 
     selected_by = "average_precision"
-
-    def __init__(self, source: SceneSource, network: FaceFinder, options: dict[str, Any]) -> None:
-        self.source = source
-        self.options = self.read_options(options)
 
     @staticmethod
     def open(name: str, root: Path, split: str) -> Photographs:
@@ -86,9 +83,8 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
             raise ExperimentError(f"method detection: expected the data set {Photographs.name!r}, found {name!r}")
         return read_photographs(root, split)
 
-    @staticmethod
-    def make_network(experiment: Experiment, classes: int) -> FaceFinder:
-        options = experiment.network
+    def make_network(self, classes: int) -> FaceFinder:
+        options = self.experiment.network
         if options.name != "face-finder":
             raise ExperimentError(f"method detection: expected the network 'face-finder', found {options.name!r}")
         try:
@@ -96,20 +92,17 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
         except TypeError as error:
             raise ExperimentError(f"network face-finder: {error}") from error
 
-    @staticmethod
-    def make_source(
-        training: Photographs, preprocessing: Preprocessing, experiment: Experiment, device: torch.device
-    ) -> SceneSource:
-        return SceneSource(Pictures(training, device), experiment)
+    def make_source(self, training: Photographs, device: torch.device, weak: bool = False) -> SceneSource:
+        if weak:
+            raise ExperimentError("method detection: expected no relabelling; its scenes have no hardly changed form")
+        return SceneSource(Pictures(training, device), self.experiment)
 
-    @staticmethod
-    def prepare(selection: Photographs, preprocessing: Preprocessing, options: dict[str, Any]) -> Photographs:
+    def prepare(self, selection: Photographs) -> Photographs:
         return selection
 
-    @staticmethod
-    def measure(network: FaceFinder, preprocessing: Preprocessing, prepared: Photographs) -> dict[str, float]:
+    def measure(self, network: FaceFinder, prepared: Photographs) -> dict[str, float]:
         """Average precision as at run time: of all faces, of bare ones, of masked ones."""
-        maps = maps_of(network, preprocessing)
+        maps = maps_of(network, self.preprocessing)
 
         def find(image: ImageArray) -> tuple[FloatArray, FloatArray]:
             found = find_faces(image, maps, LONGEST_PX, SMALLEST_SCORE, OVERLAP)
@@ -120,6 +113,16 @@ class Detection(Method[FaceFinder, SceneBatch, Photographs]):
             "average_precision": found["all"],
             **{f"average_precision_{kind}": found[kind] for kind in ("bare", "masked")},
         }
+
+
+class Detection(Method[FaceFinder, SceneBatch]):
+    """Scenes composed anew for every step."""
+
+    task = FaceDetection
+
+    def __init__(self, source: SceneSource, network: FaceFinder, options: dict[str, Any]) -> None:
+        self.source = source
+        self.options = self.read_options(options)
 
     @staticmethod
     def read_options(options: dict[str, Any]) -> DetectionOptions:
