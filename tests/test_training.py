@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from mien.datasets import as_faces, open_dataset
 from mien.errors import CheckpointError, DatasetError, ExperimentError
+from mien.evaluation.plots import _mark_best
 from mien.models import build_network
 from mien.preprocessing import Preprocessing
 from mien.training import config
@@ -23,7 +25,7 @@ from mien.training.checkpoint import Checkpoint, Header, load_checkpoint, save_c
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.deployment import deployable_network
 from mien.training.joint.teachers import OwnAnswers
-from mien.training.loop import train
+from mien.training.loop import is_best, train
 from mien.training.machine import find_device, gains_from_bfloat16
 from mien.training.methods.standard import Standard
 from mien.training.options import NetworkOptions
@@ -202,6 +204,15 @@ def test_a_loss_that_is_not_finite_ends_the_training(class_folders: Path, tmp_pa
     wild = experiment(schedule={"epochs": 2, "batch_size": 32, "learning_rate": 1e30, "warmup_epochs": 0})
     with pytest.raises(ExperimentError, match="expected a finite loss, found nan in epoch 1"):
         train(wild, *datasets, tmp_path / "run")
+
+
+def test_of_equal_epochs_the_last_is_saved_and_marked() -> None:
+    column = "selection_accuracy"
+    history = [{"epoch": epoch, column: value} for epoch, value in ((1, 0.5), (2, 0.7), (3, 0.7), (4, 0.6))]
+    assert [is_best(history[:count], column) for count in (1, 2, 3, 4)] == [True, True, True, False]
+    axes = Figure().subplots()
+    _mark_best(axes, history, column)
+    assert list(axes.lines[-1].get_xdata()) == [3]
 
 
 def test_a_training_leaves_the_process_as_it_was(
