@@ -26,7 +26,8 @@ from mien.detection.detectors import DEFAULT_DETECTOR, make_detector
 from mien.evaluation.corruptions import BRIGHTNESS, darkness
 from mien.images import read_image
 from mien.preprocessing import ImageArray
-from mien.results import Face, intersection_over_union
+from mien.detection.boxes import iou
+from mien.results import Face
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PICTURES = 33
@@ -107,7 +108,7 @@ def measure(model: str, detector: FaceDetector, pictures: list[ImageArray]) -> d
 
 
 def found_again(face: Face, others: list[Face]) -> Face | None:
-    overlaps = {intersection_over_union(face.box_xyxy, other.box_xyxy): other for other in others}
+    overlaps = {iou(face.box_xyxy, [other.box_xyxy])[0]: other for other in others}
     nearest = max(overlaps, default=0.0)
     return overlaps[nearest] if nearest >= 0.5 else None
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mien.export.pipeline import to_onnx
+from mien.export.classifier import to_onnx
 from mien.expressions import FERPLUS_8
 from mien.models import build_network, count_multiply_adds
 from mien.preprocessing import Preprocessing

@@ -29,7 +29,7 @@ from mien.detection.detection import Detection, FaceDetector
 from mien.detection.detectors import make_detector
 from mien.evaluation.metrics import bootstrap_interval
 from mien.preprocessing import ImageArray, Preprocessing, crop_face, whole_image_face
-from mien.results import intersection_over_union
+from mien.detection.boxes import iou
 from mien.scorer import OnnxScorer
 from mien.weights import default_model
 
@@ -109,7 +109,7 @@ def shapes(detector: FaceDetector, portraits: Photographs) -> dict[str, float]:
         main = portrait.boxes_xyxy[portrait.main]
         for each in detector.detect(portrait.read()):
             box = np.array(each.box_xyxy)
-            if not each.roll_degrees and intersection_over_union(each.box_xyxy, main.tolist()) > 0.3:
+            if not each.roll_degrees and iou(each.box_xyxy, [main])[0] > 0.3:
                 width, height = main[2:] - main[:2]
                 lower = (box[1] + box[3] - main[1] - main[3]) / 2 / height
                 ratios.append([(box[2] - box[0]) / width, (box[3] - box[1]) / height, lower])

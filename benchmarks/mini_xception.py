@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mien.export.pipeline import to_onnx
+from mien.export.classifier import to_onnx
 from mien.expressions import BASIC_7
 from mien.models import count_multiply_adds
 from mien.models.classifier import Classifier

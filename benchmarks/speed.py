@@ -31,8 +31,8 @@ from mien.images import read_image
 from mien.models import blocks
 from mien.preprocessing import crop_face
 from mien.training.config import Experiment, experiment_from_dict
-from mien.training.loop import Training
 from mien.training.machine import keep_freed_memory
+from mien.training.state import Training
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

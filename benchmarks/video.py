@@ -25,7 +25,8 @@ from clips import portraits, shift_px, write_clip
 from mien import Recognizer, Video
 from mien.cli.videos import annotated
 from mien.drawing import draw_faces
-from mien.results import Box, Face, intersection_over_union
+from mien.detection.boxes import iou
+from mien.results import Box, Face
 from mien.video.tracking import TrackingOptions
 from mien.video.writing import VideoFile
 

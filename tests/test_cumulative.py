@@ -72,9 +72,9 @@ def test_batches_come_half_from_each_sampler() -> None:
     assert (shares - weights).abs().max() < 0.06
 
 
-@pytest.mark.parametrize(("horizon", "alpha"), [(1.0, 0.75), (2.0, 0.9375)])  # 1 - (2/4)², 1 - (2/8)²
-def test_loss_is_the_mixed_loss_of_both_branches(horizon: float, alpha: float) -> None:
-    method = Cumulative(source(), NETWORK, {"label_smoothing": 0.0, "horizon": horizon})
+def test_loss_is_the_mixed_loss_of_both_branches() -> None:
+    alpha = 0.75  # 1 - (2/4)²
+    method = Cumulative(source(), NETWORK, {"label_smoothing": 0.0})
     network = build_network("rlr-cnet-dual", 3, 1, {}).eval()
     assert isinstance(network, RlrCnetDual)
     batch = next(method.batches(2))

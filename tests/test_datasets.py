@@ -5,10 +5,14 @@ import pytest
 from conftest import drawn_face, write_fer2013_csv, write_votes_csv
 from PIL import Image
 
-from mien.datasets import open_dataset, pixel_key, training_pixel_keys
+from mien.datasets import as_faces, open_dataset, pixel_key, training_pixel_keys
+from mien.datasets.fer2013 import Fer2013
+from mien.datasets.ferplus import FerPlus
 from mien.datasets.packing import pack_fer2013
+from mien.datasets.splits import Subset
 from mien.errors import DatasetError
 from mien.expressions import BASIC_7, FERPLUS_8, FERPLUS_VOTES, canonical_expression
+from mien.preprocessing import Preprocessing
 
 USAGES = ["Training", "Training", "PublicTest", "PrivateTest", "Training"]
 VOTES = [
@@ -165,6 +169,21 @@ def test_training_images_are_known_in_other_splits(kaggle: Path, class_folders: 
         stream.write("3,1 2 3,Training\n")
     with pytest.raises(DatasetError, match="row 5: expected 2304 pixel values, found 3"):
         training_pixel_keys("fer2013", kaggle, "public_test")
+
+
+def test_faces_that_are_one_array_stay_one(kaggle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = [open_dataset(*each) for each in (("fer2013", kaggle, "all"), ("ferplus", kaggle, "training"))]
+    datasets.append(open_dataset("fer2013", kaggle, "fold-1-of-2-training"))
+    expected = [as_faces(dataset[:], Preprocessing()) for dataset in datasets]  # sample by sample
+    smaller = [as_faces(dataset, Preprocessing(24, 3))[0].shape for dataset in datasets]
+    assert smaller == [(len(dataset), 24, 24, 3) for dataset in datasets]
+    for kind in (Fer2013, FerPlus, Subset):
+        monkeypatch.setattr(kind, "sample", None)
+    for dataset, (faces, labels) in zip(datasets, expected, strict=True):
+        found = as_faces(dataset, Preprocessing())
+        assert np.array_equal(found[0], faces)
+        assert np.array_equal(found[1], labels)
+        assert (found[0].dtype, found[1].dtype) == (np.uint8, np.int64)
 
 
 def test_csv_as_spreadsheets_save_it(kaggle: Path) -> None:

@@ -26,7 +26,7 @@ from mien.training.config import experiment_from_dict
 from mien.training.detector.scenes import compose
 from mien.training.loop import check_experiment, train
 from mien.training.methods import detection
-from mien.training.methods.detection import Detection, maps_of
+from mien.training.methods.detection import Detection, FaceDetection, maps_of
 
 
 def drawn(seed: int, faces: int = 1) -> Photograph:
@@ -76,7 +76,7 @@ def run(data: tuple[Photographs, Photographs], tmp_path_factory: pytest.TempPath
 
 
 def test_it_learns_to_find_drawn_faces(run: Path) -> None:
-    first, last = load_checkpoint(run / "last.safetensors").facts["history"]
+    first, last = load_checkpoint(run / "last.safetensors").header.history
     assert last["training_loss"] < 0.8 * first["training_loss"]
     assert last["selection_average_precision"] > 0.5
     assert (run / "curves.png").exists()
@@ -113,8 +113,8 @@ def test_the_last_epochs_are_plain(data: tuple[Photographs, Photographs], monkey
 
     monkeypatch.setattr(detection, "compose", noted)
     found = experiment_from_dict(experiment(method={"name": "detection", "options": {"plain_epochs": 1}}), "x")
-    source = Detection.make_source(data[0], Preprocessing(288, 3), found, torch.device("cpu"))
     options = Detection.read_options(found.method.options)
+    source = FaceDetection(found, options).make_source(data[0], torch.device("cpu"))
     for epoch in (0, 1):
         source.batch(options, epoch, 0)
     assert shares == [0.0, detection.PLAIN_SHARE]
@@ -189,7 +189,7 @@ def test_from_checkpoint_to_faces(run: Path, tmp_path: Path) -> None:
     maps = maps_of(network.eval(), Preprocessing(288, 3))(np.zeros((96, 64, 3), np.uint8))
     assert [each.shape for each in maps] == [(15, 12, 8), (15, 6, 4), (15, 3, 2)]
     result = CliRunner().invoke(app, ["export", str(run / "last.safetensors"), "--out", str(out), "--int8"])
-    assert "expected --name and --licence alone for a detector" in result.output
+    assert "expected name and licence alone for a detector" in str(result.exception)
 
 
 def test_the_packaged_size() -> None:
@@ -213,7 +213,7 @@ def test_wrong_experiments_are_refused(changes: dict[str, Any], message: str) ->
 
 def test_wrong_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="expected the data set 'photographs', found 'fer2013'"):
-        Detection.open("fer2013", tmp_path, "training")
+        FaceDetection.open("fer2013", tmp_path, "training")
     with pytest.raises(ValueError, match="score_threshold must lie between 0 and 1, not 1"):
         FaceFinder(score_threshold=1)
     with pytest.raises(ModelError, match="unknown model 'nothing'"):

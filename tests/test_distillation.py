@@ -10,15 +10,17 @@ from conftest import drawn_face, write_fer2013_csv, write_votes_csv
 from PIL import Image
 
 from mien.cli import app
-from mien.datasets import Dataset, open_dataset
+from mien.datasets import Dataset, Split, open_dataset
 from mien.datasets.joined import WithUnlabelled
 from mien.errors import CheckpointError, ExperimentError
+from mien.scorer import OnnxScorer
 from mien.training.averaged import averaged_network
 from mien.training.batches import BatchSource
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
-from mien.training.loop import Training, check_experiment, train
+from mien.training.loop import check_experiment, train
 from mien.training.methods.distillation import Distillation, DistillationBatch
+from mien.training.state import Training
 from mien.training.views import draw_view
 
 CPU = torch.device("cpu")
@@ -271,4 +273,6 @@ folder = "{kaggle / "views"}"
     more = ["--unlabelled", str(kaggle / "faces"), "--export", str(kaggle / "student.onnx")]
     result = CliRunner().invoke(app, command + more)
     assert result.exit_code == 0, result.output
-    assert load_checkpoint(kaggle / "student" / "last.safetensors").facts["training_images"] == 32
+    assert load_checkpoint(kaggle / "student" / "last.safetensors").header.training_images == 32
+    learned_from = OnnxScorer(str(kaggle / "student.onnx")).card.learned_from
+    assert learned_from == (Split("fer2013", "training"), Split("faces", "all"))

@@ -14,7 +14,7 @@ from PIL import Image
 
 import mien
 from mien.cli import main
-from mien.datasets import DATASETS, open_dataset, pixel_key, training_pixel_keys
+from mien.datasets import DATASETS, Split, open_dataset, pixel_key, training_pixel_keys
 from mien.expressions import BASIC_7, FERPLUS_VOTES, RAFDB_ORDER
 
 PARTS = {"training": 4, "public_test": 1, "private_test": 1}
@@ -204,15 +204,15 @@ def test_a_part_that_was_learned_need_not_be_here(tmp_path: Path) -> None:
     for root, layout in ((table, fer2013), (folders, folder), (faces, ckplus_48)):
         root.mkdir()
         layout(root)
-    assert training_pixel_keys("folder", folders, "public_test", "folder fold-1-of-5-training") == set()
-    assert training_pixel_keys("folder", folders, "public_test", "folder learning") == set()
-    assert training_pixel_keys("ckplus", faces, "all", "ckplus fold-1-of-10-training") == set()
-    assert training_pixel_keys("ckplus", faces, "all", "ckplus fold-1-of-4-training") == keys(
+    assert training_pixel_keys("folder", folders, "public_test", [Split("folder", "fold-1-of-5-training")]) == set()
+    assert training_pixel_keys("folder", folders, "public_test", [Split("folder", "learning")]) == set()
+    assert training_pixel_keys("ckplus", faces, "all", [Split("ckplus", "fold-1-of-10-training")]) == set()
+    assert training_pixel_keys("ckplus", faces, "all", [Split("ckplus", "fold-1-of-4-training")]) == keys(
         "ckplus", faces, "fold-1-of-4-training"
     )
-    assert training_pixel_keys("fer2013", table, "public_test", "fer2013 test") == set()
+    assert training_pixel_keys("fer2013", table, "public_test", [Split("fer2013", "test")]) == set()
     (folders / "training-2").mkdir()
-    assert training_pixel_keys("folder", folders, "public_test", "folder training-2") == set()
+    assert training_pixel_keys("folder", folders, "public_test", [Split("folder", "training-2")]) == set()
 
 
 def test_folds_learned_in_a_form_for_learning(tmp_path: Path) -> None:
@@ -220,20 +220,20 @@ def test_folds_learned_in_a_form_for_learning(tmp_path: Path) -> None:
     fer2013(tmp_path)
     expected = keys("ferplus", tmp_path, "fold-2-of-3-training")
     assert len(expected) == 28
-    learned = "ferplus-distribution fold-2-of-3-training"
+    learned = [Split("ferplus-distribution", "fold-2-of-3-training")]
     assert training_pixel_keys("ferplus", tmp_path, "fold-2-of-3", learned) == expected
 
 
 def test_a_part_that_cannot_be_told_without_votes_counts_whole(tmp_path: Path) -> None:
     fer2013(tmp_path, with_votes=False)
     for learned, base in (
-        ("ferplus labelled-25-of-training", "training"),
-        ("ferplus-7 tenth-of-training-training", "training"),
-        ("ferplus fold-1-of-3-training", "all"),
+        (Split("ferplus", "labelled-25-of-training"), "training"),
+        (Split("ferplus-7", "tenth-of-training-training"), "training"),
+        (Split("ferplus", "fold-1-of-3-training"), "all"),
     ):
         expected = keys("fer2013", tmp_path, base)
-        assert training_pixel_keys("fer2013", tmp_path, "public_test", learned) == expected
+        assert training_pixel_keys("fer2013", tmp_path, "public_test", [learned]) == expected
     with (tmp_path / "fer2013new.csv").open("w") as stream:
         csv.writer(stream).writerow(["Usage"])
     with pytest.raises(mien.errors.DatasetError, match=r"fer2013new\.csv: expected the columns"):
-        training_pixel_keys("fer2013", tmp_path, "fold-1-of-3", "ferplus fold-1-of-3-training")
+        training_pixel_keys("fer2013", tmp_path, "fold-1-of-3", [Split("ferplus", "fold-1-of-3-training")])

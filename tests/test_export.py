@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,19 +8,27 @@ import torch
 from click.testing import CliRunner
 
 from mien.cli import app
-from mien.datasets import as_faces, open_dataset
+from mien.datasets import Split, as_faces, open_dataset
 from mien.errors import CheckpointError, ModelError
-from mien.export.pipeline import drawn_faces, enter_into_manifest, export_checkpoint, read_manifest
+from mien.export.classifier import drawn_faces
+from mien.export.manifest import enter_into_manifest, read_manifest
+from mien.export.pipeline import export_checkpoint
 from mien.export.precision import to_half_weights, to_int8, to_int8_weights
 from mien.expressions import BASIC_7
 from mien.models import build_network
 from mien.preprocessing import Preprocessing, to_network_input
 from mien.scorer import OnnxScorer
-from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mien.training.checkpoint import Checkpoint, Header, load_checkpoint, save_checkpoint
+from mien.training.config import experiment_from_dict
 from mien.training.deployment import deployable_network
 from mien.training.initial_weights import load_initial_weights
 from mien.training.torch_scorer import TorchScorer
 from mien.weights import ModelCard, read_model
+
+
+def header_of(experiment: dict[str, Any], expressions: tuple[str, ...], accuracy: float) -> Header:
+    history = ({"selection_accuracy": accuracy},)
+    return Header(experiment_from_dict(experiment, "x"), expressions, Preprocessing(), history=history)
 
 
 @pytest.fixture(scope="module", params=["rlr-cnet", "rlr-cnet-dual", "shufflenet-v2", "fer-mobilenet-v3"])
@@ -32,22 +41,17 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     for name, parameter in network.named_parameters():
         if "attentions" in name:  # which start as constants
             parameter.data += 0.3 * torch.randn_like(parameter)
-    facts = {
-        "network": request.param,
-        "network_options": {"dropout": 0.3},
-        "expressions": ["a", "b", "c"],
-        "preprocessing": Preprocessing().to_dict(),
-        "experiment": {
-            "name": "drawn",
-            "data": {"dataset": "d", "training_split": "t", "selection_split": "s"},
-            "network": {"weights": ""},
-            "method": {"name": "cumulative" if request.param == "rlr-cnet-dual" else "standard", "options": {}},
-        },
-        "history": [{"selection_accuracy": 0.25}],
+    experiment = {
+        "name": "drawn",
+        "data": {"dataset": "d", "training_split": "t", "selection_split": "s"},
+        "network": {"name": request.param, "options": {"dropout": 0.3}},
+        "schedule": {"epochs": 2},
+        "method": {"name": "cumulative" if request.param == "rlr-cnet-dual" else "standard"},
     }
+    header = header_of(experiment, ("a", "b", "c"), 0.25)
     tensors = {f"average/{name}": tensor for name, tensor in network.state_dict().items()}
     file = tmp_path_factory.mktemp("checkpoint") / "best.safetensors"
-    save_checkpoint(file, Checkpoint(tensors, facts))
+    save_checkpoint(file, Checkpoint(tensors, header))
     return file
 
 
@@ -112,6 +116,7 @@ def test_file_and_manifest_tell_the_same(exported: Path) -> None:
     assert entry["paper"].startswith("https://")
     card = OnnxScorer(str(exported)).card
     assert {**entry, **card.to_dict()} == entry
+    assert card.learned_from == (Split("d", "t"),)
     assert not list(exported.parent.glob("part-*"))
     assert str(Path(torch.__file__).parents[1]).encode() not in exported.read_bytes()
 
@@ -138,7 +143,7 @@ def test_another_manifest_is_left_alone(tmp_path: Path) -> None:
 def test_a_difference_to_torch_leaves_no_file(
     checkpoint: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mien.export.pipeline.to_onnx", lambda network, card: exported.read_bytes())
+    monkeypatch.setattr("mien.export.classifier.to_onnx", lambda network, card: exported.read_bytes())
     broken = load_checkpoint(checkpoint)
     for difference, found in ((0.01, r"1\.0e-02"), (float("nan"), "nan")):
         broken.tensors["average/classifier.bias"].add_(difference)
@@ -160,20 +165,13 @@ def test_both_forms_of_two_branches_and_starting_weights(tmp_path: Path) -> None
     experiment = {
         "name": "dual",
         "data": {"dataset": "fer2013", "training_split": "training", "selection_split": "public_test"},
-        "network": {"weights": "rlr-cnet"},
+        "network": {"name": "rlr-cnet-dual", "options": {"head": "concatenated"}, "weights": "rlr-cnet"},
+        "schedule": {"epochs": 2},
         "method": {"name": "cumulative", "options": {"vote_weight": 0.5}},
-    }
-    facts = {
-        "network": "rlr-cnet-dual",
-        "network_options": {"head": "concatenated"},
-        "expressions": list(BASIC_7),
-        "preprocessing": Preprocessing().to_dict(),
-        "experiment": experiment,
-        "history": [{"selection_accuracy": 0.5}],
     }
     state = network.state_dict().items()
     tensors = {f"average/{name}": tensor for name, tensor in state if tensor.is_floating_point()}
-    save_checkpoint(tmp_path / "last.safetensors", Checkpoint(tensors, facts))
+    save_checkpoint(tmp_path / "last.safetensors", Checkpoint(tensors, header_of(experiment, BASIC_7, 0.5)))
     command = ["export", str(tmp_path / "last.safetensors"), "--out"]
     for more in (
         ["both.onnx", "--initial-weights"],

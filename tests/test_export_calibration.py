@@ -11,18 +11,21 @@ from click.testing import CliRunner, Result
 from conftest import drawn_face, write_fer2013_csv
 
 from mien.cli import app
-from mien.datasets import as_faces, open_dataset, pixel_key
+from mien.datasets import Split, as_faces, open_dataset, pixel_key
 from mien.errors import DatasetError, ModelError
 from mien.evaluation.calibration import fit_temperature, unsure_threshold
 from mien.evaluation.metrics import negative_log_likelihood
-from mien.export.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, learned_splits, range_faces
-from mien.export.pipeline import calibrate, export_checkpoint
+from mien.export.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, range_faces
+from mien.export.classifier import calibrate
+from mien.export.pipeline import export_checkpoint
 from mien.expressions import BASIC_7
 from mien.models import NETWORKS, build_network
 from mien.preprocessing import Preprocessing
 from mien.scorer import OnnxScorer, softmax
-from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mien.training.checkpoint import Checkpoint, Header, load_checkpoint, save_checkpoint
+from mien.training.config import experiment_from_dict
 from mien.training.deployment import deployable_network, make_card
+from mien.training.learned_from import learned_splits
 from mien.training.torch_scorer import TorchScorer
 from mien.weights import FOLDER, ModelCard, read_model
 
@@ -42,20 +45,14 @@ def fer2013(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def facts(training_split: str, dataset: str = "fer2013", weights: str = "") -> dict[str, Any]:
-    return {
-        "network": "shufflenet-v2",
-        "network_options": {},
-        "expressions": list(BASIC_7),
-        "preprocessing": Preprocessing().to_dict(),
-        "experiment": {
-            "name": "drawn",
-            "data": {"dataset": dataset, "training_split": training_split, "selection_split": "public_test"},
-            "network": {"weights": weights},
-            "method": {"name": "standard", "options": {}},
-        },
-        "history": [{}],
+def header(training_split: str, dataset: str = "fer2013", weights: str = "") -> Header:
+    experiment = {
+        "name": "drawn",
+        "data": {"dataset": dataset, "training_split": training_split},
+        "network": {"name": "shufflenet-v2", "weights": weights},
+        "schedule": {"epochs": 2},
     }
+    return Header(experiment_from_dict(experiment, "x"), BASIC_7, Preprocessing(), history=({},))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +64,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         network(torch.randn(16, 1, 48, 48))
     tensors = {f"average/{name}": tensor for name, tensor in network.state_dict().items()}
     file = tmp_path_factory.mktemp("checkpoint") / "best.safetensors"
-    save_checkpoint(file, Checkpoint(tensors, facts("tenth-of-training-training")))
+    save_checkpoint(file, Checkpoint(tensors, header("tenth-of-training-training")))
     return file
 
 
@@ -143,9 +140,9 @@ def test_export_folds_the_temperature_into_the_weights(checkpoint: Path, fer2013
 
 def test_faces_that_were_learned_are_refused(fer2013: Path) -> None:
     source = CalibrationSplit("fer2013", fer2013)
-    for learned in (facts("training"), facts("labelled-50-of-training"), facts("training", "rafdb")):
+    for learned in (header("training"), header("labelled-50-of-training"), header("training", "rafdb")):
         checkpoint = Checkpoint({}, learned)
-        if learned["experiment"]["data"]["dataset"] == "rafdb":  # which is of other pictures
+        if learned.experiment.data.dataset == "rafdb":  # which is of other pictures
             assert len(held_out_faces(source, checkpoint, card()).faces) == 60
             continue
         with pytest.raises(
@@ -155,7 +152,7 @@ def test_faces_that_were_learned_are_refused(fer2013: Path) -> None:
 
 
 def test_faces_that_were_learned_are_left_out(fer2013: Path) -> None:
-    checkpoint = Checkpoint({}, facts("tenth-of-training-training"))
+    checkpoint = Checkpoint({}, header("tenth-of-training-training"))
     held_out = held_out_faces(CalibrationSplit("fer2013", fer2013), checkpoint, card())
     expected = as_faces(open_dataset("fer2013", fer2013, "tenth-of-training")[:], Preprocessing())
     assert (held_out.faces == expected[0]).all()
@@ -171,18 +168,18 @@ def test_faces_that_were_learned_are_left_out(fer2013: Path) -> None:
 
 
 def test_what_a_network_started_from_counts_as_learned(fer2013: Path, tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "first", Checkpoint({"a": torch.zeros(1)}, facts("training")))
-    second = Checkpoint({}, facts("tenth-of-training-training", weights=str(tmp_path / "first")))
-    first = f"fer2013 tenth-of-training-training, started from {tmp_path / 'first'}"
-    assert list(learned_splits(second)) == [first, "fer2013 training"]
-    with pytest.raises(
-        DatasetError, match=r"\(fer2013 training, then fer2013 tenth-of-training-training, started from"
-    ):
+    save_checkpoint(tmp_path / "first", Checkpoint({"a": torch.zeros(1)}, header("training")))
+    second = Checkpoint({}, header("tenth-of-training-training", weights=str(tmp_path / "first")))
+    assert learned_splits(second.header) == (
+        Split("fer2013", "tenth-of-training-training"),
+        Split("fer2013", "training"),
+    )
+    with pytest.raises(DatasetError, match=r"\(fer2013 tenth-of-training-training, fer2013 training\), found 0"):
         held_out_faces(CalibrationSplit("fer2013", fer2013), second, card())
 
 
 def test_other_classes_are_refused(fer2013: Path) -> None:
-    checkpoint = Checkpoint({}, facts("tenth-of-training-training"))
+    checkpoint = Checkpoint({}, header("tenth-of-training-training"))
     with pytest.raises(
         DatasetError, match="fer2013 tenth-of-training: expected the network's classes a, b, found anger"
     ):
@@ -190,13 +187,13 @@ def test_other_classes_are_refused(fer2013: Path) -> None:
 
 
 def test_ranges_are_of_faces_that_were_learned(fer2013: Path) -> None:
-    checkpoint = Checkpoint({}, facts("tenth-of-training-training"))
+    checkpoint = Checkpoint({}, header("tenth-of-training-training"))
     faces = range_faces(CalibrationSplit("fer2013", fer2013), checkpoint, card())
     learned = {pixel_key(each.image) for each in open_dataset("fer2013", fer2013, "tenth-of-training-training")}
     assert faces.shape == (300, 48, 48, 1)
     assert len(set(map(pixel_key, faces)) & learned) == 300
     assert (faces == range_faces(CalibrationSplit("fer2013", fer2013, "public_test"), checkpoint, card())).all()
-    other = Checkpoint({}, facts("training", "rafdb"))
+    other = Checkpoint({}, header("training", "rafdb"))
     with pytest.raises(DatasetError, match="fer2013: expected the faces of rafdb, from whose training the ranges"):
         range_faces(CalibrationSplit("fer2013", fer2013), other, card())
 
@@ -214,10 +211,9 @@ def test_cards_of_older_versions_are_not_calibrated(checkpoint: Path) -> None:
 @pytest.fixture
 def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint made from the packaged starting weights, whose ONNX file is there already."""
-    monkeypatch.setattr("mien.export.pipeline.to_onnx", lambda network, card: read_model("rlr-cnet"))
+    monkeypatch.setattr("mien.export.classifier.to_onnx", lambda network, card: read_model("rlr-cnet"))
     weights = load_checkpoint(FOLDER / "rlr-cnet.safetensors")
-    changed = {**weights.facts, "history": [{}]}
-    changed["experiment"] = {**changed["experiment"], "name": "small"}
+    changed = replace(weights.header, history=({},), experiment=replace(weights.header.experiment, name="small"))
     tensors = {name: tensor.float() for name, tensor in weights.tensors.items()}
     save_checkpoint(tmp_path / "packaged", Checkpoint(tensors, changed))
     return tmp_path / "packaged"
@@ -251,7 +247,7 @@ def test_int8_is_accepted_by_what_it_costs(packaged: Path, fer2013: Path, monkey
 def test_int8_needs_faces_that_were_not_learned(packaged: Path, fer2013: Path) -> None:
     result = export_in_int8(packaged, fer2013)
     assert isinstance(result.exception, DatasetError)
-    assert "(fer2013 training, with FERPlus votes), found 0 of 60" in str(result.exception)
+    assert "(fer2013 training), found 0 of 60" in str(result.exception)
     with pytest.raises(ModelError, match=r"expected real faces for int8 \(--calibrate-on and --root\), found none"):
         export_checkpoint(packaged, packaged.with_suffix(".onnx"), None, "none", precision="int8")
     assert [file.name for file in packaged.parent.iterdir()] == ["packaged"]

@@ -17,7 +17,7 @@ from mien.models.attention import (
     make_divisible,
 )
 from mien.training.config import read_experiment
-from mien.training.loop import Training
+from mien.training.state import Training
 
 
 def parameters(network: nn.Module) -> int:

@@ -35,9 +35,9 @@ def test_the_committed_experiment_runs_all_folds(tmp_path: Path) -> None:
     assert summary["n"] == 120
     assert f"mean {summary['accuracy_mean']:.4f}, deviation {summary['accuracy_deviation']:.4f}" in process.stderr
     assert summary["accuracy_mean"] > 0.5  # after 60 steps; chance is a seventh
-    facts = load_checkpoint(tmp_path / "run" / "fold-3-of-10" / "last.safetensors").facts
-    assert facts["training_images"] == 108
-    assert facts["experiment"]["data"]["training_split"] == "fold-3-of-10-training"
+    header = load_checkpoint(tmp_path / "run" / "fold-3-of-10" / "last.safetensors").header
+    assert header.training_images == 108
+    assert header.experiment.data.training_split == "fold-3-of-10-training"
 
 
 def tiny(**changes: Any) -> dict[str, Any]:

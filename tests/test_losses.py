@@ -10,10 +10,11 @@ from mien.datasets import open_dataset
 from mien.errors import ExperimentError
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
-from mien.training.loop import Training, train
+from mien.training.loop import train
 from mien.training.losses import CentreLoss, multi_label_losses, noisy_logit_loss
 from mien.training.methods.cumulative import Cumulative
 from mien.training.methods.standard import Standard
+from mien.training.state import Training
 
 
 def test_centre_loss_worked_by_hand() -> None:

@@ -3,19 +3,19 @@ import torch
 
 from mien.errors import ExperimentError
 from mien.training.config import experiment_from_dict
-from mien.training.optimization import WeightAverage, learning_rate
+from mien.training.optimization import LearningRates, WeightAverage
 from mien.training.options import ScheduleOptions
 
 
 def test_learning_rates_worked_by_hand() -> None:
     schedule = ScheduleOptions(epochs=10, learning_rate=1.0, warmup_epochs=2)
-    rates = [learning_rate(schedule, step, 10) for step in range(100)]
+    rates = [LearningRates(schedule, 10).at(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.05)
     assert rates[19] == rates[20] == 1
     assert rates[60] == pytest.approx(0.5)
     assert 0 < rates[-1] < 0.001
     one_cycle = ScheduleOptions(epochs=10, learning_rate=1.0, warmup_epochs=2, shape="one-cycle")
-    rates = [learning_rate(one_cycle, step, 10) for step in range(100)]
+    rates = [LearningRates(one_cycle, 10).at(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.04)
     assert rates[10] == pytest.approx(0.52)
     assert rates[20] == 1
@@ -24,9 +24,12 @@ def test_learning_rates_worked_by_hand() -> None:
 def test_the_plateau_is_that_of_the_selection_loss() -> None:
     schedule = ScheduleOptions(epochs=40, learning_rate=1.0, warmup_epochs=0, shape="plateau")
     falling = [1 / (epoch + 1) for epoch in range(20)]
-    assert learning_rate(schedule, 200, 10, falling) == 1
-    assert learning_rate(schedule, 300, 10, [*falling, *[0.5] * 10]) == 1
-    assert learning_rate(schedule, 310, 10, [*falling, *[0.5] * 11]) == pytest.approx(0.1)
+    rates, found = LearningRates(schedule, 10), []
+    for epoch, loss in enumerate([*falling, *[0.5] * 12]):
+        found.append(rates.at(10 * epoch))
+        rates.after_epoch({"selection_loss": loss})
+    assert found[:31] == [1.0] * 31
+    assert found[31] == pytest.approx(0.1)
     with pytest.raises(ExperimentError, match="'plateau' needs a selection_split"):
         experiment_from_dict(
             {

@@ -14,7 +14,7 @@ from PIL import Image
 from school import NAMES, experiment, own_faces
 
 from mien.cli import app
-from mien.datasets import as_faces, open_dataset, pixel_key
+from mien.datasets import Split, as_faces, open_dataset, pixel_key
 from mien.datasets.joined import Joined
 from mien.datasets.splits import Subset
 from mien.errors import CheckpointError, ExperimentError
@@ -25,8 +25,8 @@ from mien.training.checkpoint import load_checkpoint
 from mien.training.joint import rounds
 from mien.training.joint.pseudo_labels import label_unlabelled
 from mien.training.joint.rounds import train_rounds
-from mien.training.loop import Training
 from mien.training.methods.standard import Standard
+from mien.training.state import Training
 from mien.training.unlabelled import read_unlabelled
 
 
@@ -69,10 +69,11 @@ def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_pa
     assert (labels[named] == truth[named]).mean() > 0.9
     with Image.open(out / "round-1" / "new-happiness.png") as sheet:
         assert sheet.width >= 64
-    facts = load_checkpoint(out / "round-2" / "best.safetensors").facts
-    assert facts["training_images"] == 36 + named.sum()
+    header = load_checkpoint(out / "round-2" / "best.safetensors").header
+    assert header.training_images == 36 + named.sum()
     scorer = OnnxScorer(str(tmp_path / "school.onnx"))
     assert scorer.card.dataset == "folder training, with faces of faces all labelled by rank-order"
+    assert scorer.card.learned_from == (Split("folder", "training"), Split("faces", "all"))
 
 
 def kill_in_epoch(number: int) -> Callable[..., dict[str, float]]:
@@ -95,12 +96,12 @@ def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypa
     wanted = replace(wanted, schedule=replace(wanted.schedule, **smaller))
     whole = train_rounds(wanted, labelled, unlabelled, selection, tmp_path / "run")
     last = load_checkpoint(whole.best.with_name("last.safetensors"))
-    assert last.facts["experiment"]["schedule"]["progressive_epochs"] == 1  # half of two, as of the first three
-    assert last.facts["experiment"]["augmentation"]["flip"] == 0.4
-    assert last.facts["experiment"]["schedule"]["batch_size"] == 18
+    assert last.header.experiment.schedule.progressive_epochs == 1  # half of two, as of the first three
+    assert last.header.experiment.augmentation.flip == 0.4
+    assert last.header.experiment.schedule.batch_size == 18
     first = load_checkpoint(tmp_path / "run" / "round-0" / "last.safetensors")
-    assert first.facts["experiment"]["augmentation"]["flip"] == 0.5
-    assert first.facts["experiment"]["schedule"]["batch_size"] == wanted.schedule.batch_size != 18
+    assert first.header.experiment.augmentation.flip == 0.5
+    assert first.header.experiment.schedule.batch_size == wanted.schedule.batch_size != 18
     expected = last.tensors
 
     for number in (1, 4, 5):  # in round 0, in round 1 at its second epoch (three of round 0), and in round 2
@@ -142,11 +143,11 @@ def test_soft_labels_are_learned_and_kept_for_resuming(
     own = {"own_share": own_share, "labelled_own_share": own_share, "aligned": own_share > 0}
     wanted = experiment(rounds=1, epochs=2, soft=True, labelled_repeats=2, **own)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
-    facts = load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts
-    assert facts["experiment"]["method"]["options"] == {"targets": "distribution", "label_smoothing": 0.0}
+    header = load_checkpoint(tmp_path / "round-1" / "last.safetensors").header
+    assert header.experiment.method.options == {"targets": "distribution", "label_smoothing": 0.0}
     with np.load(tmp_path / "round-1" / "labels.npz") as kept:
         labels, soft = kept["labels"], kept["distributions"]
-    assert facts["training_images"] == 72 + (labels >= 0).sum()
+    assert header.training_images == 72 + (labels >= 0).sum()
     assert soft.shape == (90, 3)
     np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-5)
     assert 0.4 < soft.max(axis=1).mean() < 0.999

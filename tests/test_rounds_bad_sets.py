@@ -1,4 +1,5 @@
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,26 +17,28 @@ from mien.training.options import JointOptions
 
 
 def test_no_label_at_all_is_told_and_training_goes_on(
-    school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    school: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "mien")
     labelled = open_dataset("folder", school / "labelled", "training")
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
     sure = JointOptions("faces", labelling="confidence", confidence=1.0, rounds=1, epochs=1)
     wanted = replace(experiment(), joint=sure)
     train_rounds(wanted, labelled, unlabelled, None, tmp_path)
-    assert "no face got a label; training goes on with the labelled faces alone" in capsys.readouterr().err
-    assert load_checkpoint(tmp_path / "round-1" / "last.safetensors").facts["training_images"] == 36
+    assert "no face got a label; training goes on with the labelled faces alone" in caplog.text
+    assert load_checkpoint(tmp_path / "round-1" / "last.safetensors").header.training_images == 36
 
 
 def test_faces_with_labels_or_selected_on_are_left_out_and_few_labels_are_enough(
-    school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    school: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "mien")
     labelled = Subset(open_dataset("folder", school / "labelled", "training"), [0, 1, 12, 13, 24], "training")
     selection = open_dataset("folder", school / "labelled", "public_test")
     unlabelled = open_dataset("faces", school, "all")  # labelled, selected and unlabelled pictures in one folder
     wanted = experiment(rounds=1, labelling="confidence", confidence=0.0, neighbours=10, threshold=0.3)
     train_rounds(wanted, labelled, unlabelled, selection, tmp_path)  # five labelled faces, batches of twelve
-    assert "29 unlabelled faces are labelled or selected on elsewhere, left out" in capsys.readouterr().err
+    assert "29 unlabelled faces are labelled or selected on elsewhere, left out" in caplog.text
     with np.load(tmp_path / "round-1" / "labels.npz") as kept:
         sources = [unlabelled.sample(index).source for index in kept["indices"]]
     assert len(sources) == 36 + 90 - 5
@@ -43,13 +46,14 @@ def test_faces_with_labels_or_selected_on_are_left_out_and_few_labels_are_enough
 
 
 def test_all_clusters_rejected_and_a_class_without_labels(
-    school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    school: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "mien")
     labelled = Subset(open_dataset("folder", school / "labelled", "training"), range(24), "training")  # no `sadness`
     unlabelled = open_dataset("faces", school / "unlabelled", "all")
     strict = experiment(rounds=1, fewest_labelled=99, similarity=1.0)
     train_rounds(strict, labelled, unlabelled, None, tmp_path)
-    told = capsys.readouterr().err
+    told = caplog.text
     assert "without labelled faces, so without new ones: sadness" in told
     assert "no face got a label; training goes on with the labelled faces alone" in told
     summary = json.loads((tmp_path / "round-1" / "round.json").read_text())

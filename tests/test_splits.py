@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import CKPLUS_SUBJECTS, drawn_face, write_ckplus_48, write_fer2013_csv
 
-from mien.datasets import open_dataset, pixel_key, training_pixel_keys
+from mien.datasets import Split, open_dataset, pixel_key, training_pixel_keys
 from mien.errors import DatasetError
 
 
@@ -118,11 +118,12 @@ def test_a_labelled_share_of_each_class_and_its_rest(fer2013: Path) -> None:
     assert keys(fer2013, "labelled-25-of-training-seed-1") != keys(fer2013, part.split)
     with pytest.raises(DatasetError, match="expected labelled-P-of-training with P from 1 to 99"):
         open_dataset("fer2013", fer2013, "labelled-0-of-training")
-    card = "fer2013 labelled-25-of-training"
-    for more in ("", ", with faces of fer2013 labelled-25-of-training-rest labelled by rank-order"):
+    learned = Split("fer2013", "labelled-25-of-training")
+    for more in ((), (Split("fer2013", "labelled-25-of-training-rest"),)):
         # The rest may have been learned from without labels: all arms leave out the same.
-        assert training_pixel_keys("fer2013", fer2013, "public_test", card + more) == set(keys(fer2013, "training"))
-    assert training_pixel_keys("fer2013", fer2013, rest.split, card) == set(keys(fer2013, part.split))
+        found = training_pixel_keys("fer2013", fer2013, "public_test", (learned, *more))
+        assert found == set(keys(fer2013, "training"))
+    assert training_pixel_keys("fer2013", fer2013, rest.split, [learned]) == set(keys(fer2013, part.split))
 
 
 def test_on_fer2013_itself(fer2013_parquet: Path) -> None:
@@ -137,15 +138,13 @@ def test_on_fer2013_itself(fer2013_parquet: Path) -> None:
 
 def test_images_that_a_network_learned_from_are_known_by_its_card(fer2013: Path) -> None:
     everything = set(keys(fer2013, "all"))
-    learned = training_pixel_keys(
-        "fer2013", fer2013, "public_test", "fer2013 random-80-20-training, with FERPlus votes"
-    )
+    learned = training_pixel_keys("fer2013", fer2013, "public_test", [Split("fer2013", "random-80-20-training")])
     assert learned == set(keys(fer2013, "random-80-20-training")) != everything
-    official = training_pixel_keys("fer2013", fer2013, "random-80-20", "fer2013 training")
+    official = training_pixel_keys("fer2013", fer2013, "random-80-20", [Split("fer2013", "training")])
     assert official == set(keys(fer2013, "training"))
-    assert training_pixel_keys("fer2013", fer2013, "random-80-20", "ckplus all") == learned
+    assert training_pixel_keys("fer2013", fer2013, "random-80-20", [Split("ckplus", "all")]) == learned
     assert training_pixel_keys("fer2013", fer2013, "public_test") == official
-    part = "fer2013 tenth-of-training-training, with FERPlus votes"
+    part = [Split("fer2013", "tenth-of-training-training")]
     assert training_pixel_keys("fer2013", fer2013, "public_test", part) == official
     rest = training_pixel_keys("fer2013", fer2013, "tenth-of-training", part)
     assert rest == set(keys(fer2013, "tenth-of-training-training"))

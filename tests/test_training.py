@@ -11,23 +11,27 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from mien.datasets import as_faces, open_dataset
 from mien.errors import CheckpointError, DatasetError, ExperimentError
+from mien.evaluation.plots import _mark_best
 from mien.models import build_network
 from mien.preprocessing import Preprocessing
 from mien.training import config
 from mien.training.batches import Batch
-from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mien.training.checkpoint import Checkpoint, Header, load_checkpoint, save_checkpoint
 from mien.training.config import Experiment, experiment_from_dict
 from mien.training.deployment import deployable_network
 from mien.training.joint.teachers import OwnAnswers
-from mien.training.loop import Training, train
+from mien.training.loop import is_best, train
 from mien.training.machine import find_device, gains_from_bfloat16
 from mien.training.methods.standard import Standard
+from mien.training.options import NetworkOptions
 from mien.training.randomness import derive_seed
 from mien.training.resumption import require_same_experiment
+from mien.training.state import Training
 from mien.training.torch_scorer import TorchScorer
 
 TINY = """
@@ -109,14 +113,14 @@ def test_it_learns_and_survives_a_kill_bit_for_bit(
     last = tmp_path / "killed" / "last.safetensors"
     for target in (1, epochs - 2):  # in the middle of an epoch or between two
         process = run_training(text, tmp_path / "killed", class_folders, "--resume")
-        while not last.exists() or load_checkpoint(last).facts["epoch"] < target:
+        while not last.exists() or load_checkpoint(last).header.epoch < target:
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
         time.sleep(generator.uniform(0, epoch_seconds))
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-        assert target <= load_checkpoint(last).facts["epoch"] < epochs
+        assert target <= load_checkpoint(last).header.epoch < epochs
     finish(run_training(text, tmp_path / "killed", class_folders, "--resume"))
 
     for name in ("last.safetensors", "best.safetensors"):
@@ -152,20 +156,32 @@ def test_a_checkpoint_of_another_network_or_experiment_is_refused(finished: Path
 
 
 def test_a_checkpoint_made_before_an_option_existed_is_taken(finished: Path) -> None:
-    facts = load_checkpoint(finished / "last.safetensors").facts
-    wanted = experiment_from_dict(facts["experiment"], "x")
-    del facts["experiment"]["augmentation"]["one_of_six"]
-    require_same_experiment(facts, wanted, "x")
+    header = load_checkpoint(finished / "last.safetensors").header
+    older = header.to_dict()
+    del older["experiment"]["augmentation"]["one_of_six"], older["learned_from"]
+    assert Header.from_dict(older, "x") == replace(header, learned_from=())
+    require_same_experiment(Header.from_dict(older, "x"), header.experiment, "x")
+
+
+def test_a_header_with_something_missing_is_named(finished: Path) -> None:
+    values = load_checkpoint(finished / "last.safetensors").header.to_dict()
+    for changed, message in (
+        ({name: value for name, value in values.items() if name != "expressions"}, "missing or wrong: 'expressions'"),
+        ({**values, "expressions": None}, "x: expected a complete header, missing or wrong: 'NoneType'"),
+        ({**values, "experiment": {**values["experiment"], "hat": 1}}, "x: unknown key 'hat'"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            Header.from_dict(changed, "x")
 
 
 def test_a_default_that_is_written_out_is_the_same(finished: Path) -> None:
-    facts = load_checkpoint(finished / "last.safetensors").facts
-    wanted = experiment_from_dict(facts["experiment"], "x")
+    header = load_checkpoint(finished / "last.safetensors").header
+    wanted = header.experiment
     said = replace(wanted, method=replace(wanted.method, options={"label_smoothing": 0.1}))
-    require_same_experiment(facts, said, "x")
+    require_same_experiment(header, said, "x")
     with pytest.raises(CheckpointError, match=r"another method \(.*label_smoothing=0.1.* instead of .*=0.2"):
         require_same_experiment(
-            facts, replace(wanted, method=replace(wanted.method, options={"label_smoothing": 0.2})), "x"
+            header, replace(wanted, method=replace(wanted.method, options={"label_smoothing": 0.2})), "x"
         )
 
 
@@ -179,7 +195,7 @@ def test_other_data_than_at_the_start_is_refused(finished: Path, class_folders: 
         for index in range(32):
             Image.new("L", (48, 48)).save(tmp_path / name / f"{index}.png")
     other = open_dataset("folder", tmp_path, "all")
-    with pytest.raises(CheckpointError, match=r"expected the data it was trained on, with expressions \['happiness'"):
+    with pytest.raises(CheckpointError, match=r"expected the data it was trained on, with expressions \('happiness'"):
         train(experiment(schedule=schedule), other, other, finished, resume=True)
 
 
@@ -188,6 +204,27 @@ def test_a_loss_that_is_not_finite_ends_the_training(class_folders: Path, tmp_pa
     wild = experiment(schedule={"epochs": 2, "batch_size": 32, "learning_rate": 1e30, "warmup_epochs": 0})
     with pytest.raises(ExperimentError, match="expected a finite loss, found nan in epoch 1"):
         train(wild, *datasets, tmp_path / "run")
+
+
+def test_of_equal_epochs_the_last_is_saved_and_marked() -> None:
+    column = "selection_accuracy"
+    history = [{"epoch": epoch, column: value} for epoch, value in ((1, 0.5), (2, 0.7), (3, 0.7), (4, 0.6))]
+    assert [is_best(history[:count], column) for count in (1, 2, 3, 4)] == [True, True, True, False]
+    axes = Figure().subplots()
+    _mark_best(axes, history, column)
+    assert list(axes.lines[-1].get_xdata()) == [3]
+
+
+def test_a_training_leaves_the_process_as_it_was(
+    class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = experiment(schedule={"epochs": 1, "steps_per_epoch": 1, "batch_size": 8, "warmup_epochs": 0})
+    state = torch.get_rng_state()
+    assert not torch.backends.cudnn.deterministic
+    train(short, open_dataset("folder", class_folders, "training"), None, tmp_path)
+    assert not torch.backends.cudnn.deterministic
+    assert torch.equal(torch.get_rng_state(), state)
+    assert capsys.readouterr() == ("", "")  # it logs
 
 
 def test_devices_are_checked() -> None:
@@ -210,7 +247,8 @@ def test_mixed_precision_where_it_is_faster(name: str, gains: bool, monkeypatch:
 
 def test_weights_that_do_not_fit_their_network_are_refused(finished: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(finished / "best.safetensors")
-    save_checkpoint(tmp_path / "x", Checkpoint(checkpoint.tensors, {**checkpoint.facts, "network": "shufflenet-v2"}))
+    other = replace(checkpoint.header.experiment, network=NetworkOptions("shufflenet-v2"))
+    save_checkpoint(tmp_path / "x", Checkpoint(checkpoint.tensors, replace(checkpoint.header, experiment=other)))
     with pytest.raises(CheckpointError, match="weights do not fit shufflenet-v2"):
         deployable_network(load_checkpoint(tmp_path / "x"))
 
@@ -231,11 +269,11 @@ def test_damaged_checkpoints_are_named(finished: Path, tmp_path: Path) -> None:
 
 def test_checkpoint_scores_are_those_of_the_log(finished: Path, class_folders: Path) -> None:
     checkpoint = load_checkpoint(finished / "best.safetensors")
-    preprocessing = Preprocessing.from_dict(checkpoint.facts["preprocessing"])
+    preprocessing = checkpoint.header.preprocessing
     faces, labels = as_faces(open_dataset("folder", class_folders, "public_test"), preprocessing)
     scores = TorchScorer(deployable_network(checkpoint), preprocessing)(faces)
     accuracy = float((scores.argmax(axis=1) == labels).mean())
-    assert accuracy == pytest.approx(checkpoint.facts["history"][-1]["selection_accuracy"])
+    assert accuracy == pytest.approx(checkpoint.header.history[-1]["selection_accuracy"])
 
 
 def test_too_few_faces_and_different_classes(class_folders: Path, tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ from mien.training.averaged import averaged_network
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
 from mien.training.deployment import deployable_network
-from mien.training.loop import Training, train
+from mien.training.loop import train
 from mien.training.options import AugmentationOptions
+from mien.training.state import Training
 from mien.training.votes import vote_loss
 
 VOTES = np.array([[6, 2, 0, 0, 0, 0, 0, 0, 2, 0], [0, 0, 0, 0, 0, 0, 0, 0, 3, 7]], np.int8)

@@ -8,8 +8,10 @@ import click
 import mien
 from mien.cli.detectors import calibrate_detector, evaluate_detector
 from mien.cli.evaluation import compare, evaluate
-from mien.cli.laboratory import export, pack, train
+from mien.cli.laboratory import export, pack
+from mien.cli.log import log_to_stderr
 from mien.cli.recognition import label, models, predict
+from mien.cli.training import train
 from mien.cli.videos import camera, video
 from mien.errors import MienError
 
@@ -25,6 +27,7 @@ class _InOrder(click.Group):
 @click.version_option(mien.__version__, message="%(version)s")
 def app() -> None:
     """Lightweight facial expression recognition."""
+    click.get_current_context().with_resource(log_to_stderr())
 
 
 @click.group(no_args_is_help=True)

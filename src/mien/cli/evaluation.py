@@ -56,7 +56,7 @@ def evaluate(
             target.parent.mkdir(parents=True, exist_ok=True)
     scorer = OnnxScorer(model or default_model(), threads)
     samples = open_dataset(dataset, root, split)
-    training_keys = training_pixel_keys(dataset, root, split, scorer.card.dataset)
+    training_keys = training_pixel_keys(dataset, root, split, scorer.card.learned_from)
     score = mirrored(scorer.logits_and_features) if mirror else scorer
     augmentation = MIRRORED if mirror else NO_AUGMENTATION
     if names:

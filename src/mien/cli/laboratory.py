@@ -1,117 +1,17 @@
-"""Commands that train and export networks."""
+"""Commands that export networks and prepare data."""
 
 import contextlib
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mien.cli.options import FILE
-from mien.errors import ExperimentError, MissingExtraError
+from mien.errors import MissingExtraError
 
 LICENCE = "not stated"
-
-
-@click.command(no_args_is_help=True)
-@click.argument("experiment", type=FILE)
-@click.option("--root", type=FILE, required=True, help="The file or folder that holds the data set.")
-@click.option("--out", type=FILE, help="Folder of the run; runs/NAME if not given.")
-@click.option(
-    "--unlabelled",
-    type=FILE,
-    help="The unlabelled faces: of data.unlabelled, or of joint rounds if not in the same data set.",
-)
-@click.option("--export", "export_to", type=FILE, help="Also export the result: the ONNX file.")
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
-@click.option("--seed", type=click.IntRange(0), help="Instead of the experiment's seed.")
-@click.option("--device", help="cpu or cuda; by itself: cuda if any.")
-def train(
-    experiment: Path,
-    root: Path,
-    out: Path | None,
-    unlabelled: Path | None,
-    export_to: Path | None,
-    resume: bool,
-    seed: int | None,
-    device: str | None,
-) -> None:
-    """Train a network as an experiment file says.
-
-    EXPERIMENT: a TOML file, such as those in experiments/. One with folds trains a network for each.
-    """
-    with _train_extra():
-        from mien.training.config import read_experiment
-        from mien.training.folds import train_folds
-        from mien.training.joint.rounds import train_rounds
-        from mien.training.loop import check_experiment
-        from mien.training.loop import train as run
-        from mien.training.machine import find_device
-        from mien.training.methods import method_class
-        from mien.training.unlabelled import read_unlabelled_beside
-    from mien.datasets import open_dataset, same_faces
-    from mien.datasets.joined import WithUnlabelled
-
-    wanted = read_experiment(experiment)
-    if seed is not None:
-        wanted = replace(wanted, seed=seed)
-    check_experiment(wanted)
-    if export_to and wanted.data.folds:
-        raise ExperimentError(f"{experiment}: expected one network for --export, found {wanted.data.folds} folds")
-    if unlabelled and not (wanted.joint or wanted.data.unlabelled):
-        raise ExperimentError(f"{experiment}: expected a [joint] table or data.unlabelled for --unlabelled, found none")
-    if wanted.data.unlabelled and not unlabelled:
-        raise ExperimentError(
-            f"{experiment}: expected --unlabelled, the file or folder where {', '.join(wanted.data.unlabelled)} are"
-        )
-    if unlabelled and wanted.data.dataset == "folder" and root.resolve() in unlabelled.resolve().parents:
-        raise ExperimentError(f"{unlabelled}: expected a folder outside of {root}, whose subfolders are all classes")
-    find_device(device)
-    data, method = wanted.data, method_class(wanted.method.name)
-    folder = out or Path("runs") / wanted.name
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        if data.folds:
-            summary = train_folds(wanted, open_dataset(data.dataset, root, "all"), folder, resume, device)
-            print(
-                f"accuracy over {data.folds} folds: mean {summary['accuracy_mean']:.4f}, "
-                f"deviation {summary['accuracy_deviation']:.4f}",
-                file=sys.stderr,
-            )
-            print(folder / "folds.json")
-            return
-        training = method.open(data.dataset, root, data.training_split)
-        selected = data.selection_split != "none"
-        selection = method.open(data.dataset, root, data.selection_split) if selected else None
-        for name in data.unlabelled:
-            assert unlabelled is not None  # see above
-            faces = open_dataset(name, unlabelled, "all")
-            found = read_unlabelled_beside(training, faces, selection, data.preprocessing())
-            training = WithUnlabelled(training, found.faces)
-        if wanted.joint:
-            if not (unlabelled or same_faces(wanted.joint.unlabelled, data.dataset)):
-                raise ExperimentError(f"{experiment}: expected --unlabelled, where the {wanted.joint.unlabelled} are")
-            faces = open_dataset(wanted.joint.unlabelled, unlabelled or root, wanted.joint.unlabelled_split)
-            result = train_rounds(wanted, training, faces, selection, folder, resume, device)
-        else:
-            result = run(wanted, training, selection, folder, resume, device)
-    except KeyboardInterrupt:
-        print(
-            f"\nmien: interrupted; whole epochs are kept in {folder}, go on with --resume",
-            file=sys.stderr,
-        )
-        raise click.exceptions.Exit(130) from None
-    if selection is not None:
-        quantity = method.selected_by
-        measured = [row for row in reversed(result.history) if f"selection_{quantity}" in row]
-        best = max(measured, key=lambda row: row[f"selection_{quantity}"])
-        reached = f"{quantity.replace('_', ' ')} {best[f'selection_{quantity}']:.4f}"
-        print(f"best epoch {best['epoch']:.0f}: {reached}", file=sys.stderr)
-    print(result.best)
-    if export_to:
-        _export(result.best, export_to, None)
 
 
 @click.command(no_args_is_help=True)
@@ -194,24 +94,19 @@ def export(
             "expected --calibrate-on and --root together, --calibration-split and --keep-temperature only with them"
         )
     if calibrate_on and root:
-        with _train_extra():
+        with train_extra():
             from mien.export.calibration_faces import TENTH, CalibrationSplit
         more["calibration"] = CalibrationSplit(calibrate_on, root, calibration_split or TENTH, keep_temperature)
-    _export(checkpoint, out, name, licence, **more)
+    run_export(checkpoint, out, name, licence, **more)
 
 
-def _export(checkpoint: Path, out: Path, name: str | None, licence: str = LICENCE, **more: Any) -> None:
-    with _train_extra():
-        from mien.export.detector import export_detector, is_detector
+def run_export(checkpoint: Path, out: Path, name: str | None, licence: str = LICENCE, **more: Any) -> None:
+    """Export a checkpoint, and tell how well the file does."""
+    with train_extra():
         from mien.export.pipeline import export_checkpoint
     from mien.scorer import OnnxScorer
 
-    if is_detector(checkpoint):
-        if more:
-            raise click.BadParameter("expected --name and --licence alone for a detector")
-        difference = export_detector(checkpoint, out, name, licence)
-    else:
-        difference = export_checkpoint(checkpoint, out, name, licence, **more)
+    difference = export_checkpoint(checkpoint, out, name, licence, **more)
     print(f"largest difference to torch: {difference:.1e}", file=sys.stderr)
     if "calibration" in more:
         card = OnnxScorer(str(out)).card
@@ -233,7 +128,8 @@ def pack(root: Path, out: Path) -> None:
 
 
 @contextlib.contextmanager
-def _train_extra() -> Iterator[None]:
+def train_extra() -> Iterator[None]:
+    """Tell what to install where a dependency of the laboratory is missing."""
     try:
         yield
     except ModuleNotFoundError as error:

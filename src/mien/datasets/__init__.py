@@ -1,8 +1,7 @@
 """The data sets, by name. None needs torch; the packed parquet needs pyarrow (the `train` extra)."""
 
 import contextlib
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mien.datasets.ckplus import read_ckplus, read_ckplus_neutral
@@ -14,11 +13,13 @@ from mien.datasets.sample import Dataset, Sample, as_faces, pixel_key
 from mien.datasets.splits import make_split, parse_split, training_part
 from mien.datasets.unlabelled import read_faces, read_lfw, read_people
 from mien.errors import DatasetError, MissingSplitError, MissingVotesError
+from mien.weights.learned_from import Split
 
 __all__ = [
     "DATASETS",
     "Dataset",
     "Sample",
+    "Split",
     "as_faces",
     "open_dataset",
     "pixel_key",
@@ -37,9 +38,6 @@ DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     "people": read_people,
     "rafdb": read_rafdb,
 }
-
-LEARNED = re.compile(r"(?:^|, with faces of )([\w-]+) ([\w-]+)")
-"""Data sets and splits in what a network's card says that it learned from."""
 
 
 def open_dataset(name: str, root: Path, split: str) -> Dataset:
@@ -61,48 +59,45 @@ def _open(name: str, root: Path, split: str) -> Dataset:
     return make_split(DATASETS[name](root, made.base), made, drawn_from)
 
 
-def training_pixel_keys(name: str, root: Path, split: str, learned_from: str = "") -> set[str]:
+def training_pixel_keys(name: str, root: Path, split: str, learned_from: Sequence[Split] = ()) -> set[str]:
     """Pixel keys of what a network learned from, to find these images in a split of the same data set.
 
-    learned_from: what a network's card says, such as "fer2013 training, with faces of lfw all labelled by rank-order".
-    Where no part of it is this data set, the training split that belongs to the measured split is taken (for a part
-    that mien made, its rest). Of a part that is labelled as if the rest were not, the rest may have been learned from
-    too, and counts. For another official split all of `training` counts where a part of it was learned from, so that
-    figures of networks that learned from different parts are of the same images. Empty where root does not hold the
-    part, or there is no training split.
+    learned_from: what a network's card says. Where none of it is of this data set, the training split that belongs to
+    the measured split is taken (for a part that mien made, its rest). Of a part that is labelled as if the rest were
+    not, the rest may have been learned from too, and counts. For another official split all of `training` counts where
+    a part of it was learned from, so that figures of networks that learned from different parts are of the same images.
+    Empty where root does not hold the part, or there is no training split.
     """
-    wanted = {
-        (other, part)
-        for other, part in (found.groups() for found in LEARNED.finditer(learned_from))
-        if same_faces(other, name)
-    }
+    wanted = {each for each in learned_from if same_faces(each.dataset, name)}
     if not wanted:
         learned = training_part(split)
         if learned is None:
             return set()
-        wanted = {(name, learned)}
+        wanted = {Split(name, learned)}
     if parse_split(split) is None:
         wanted = {
-            (other, made.base if (made := parse_split(part)) and made.base not in ("all", split) else part)
-            for other, part in wanted
+            Split(each.dataset, made.base)
+            if (made := parse_split(each.name)) and made.base not in ("all", split)
+            else each
+            for each in wanted
         }
-    parts = ((other, f"{part}-rest") for other, part in wanted if (made := parse_split(part)) and made.by_class)
-    wanted |= {each for each in parts if not each[1].endswith("-rest-rest") and each[1] != split}
+    by_class = (each for each in wanted if (made := parse_split(each.name)) and made.by_class)
+    rests = {Split(each.dataset, f"{each.name}-rest") for each in by_class if not each.name.endswith("-rest")}
     keys: set[str] = set()
-    for other, part in wanted:
+    for each in wanted | {rest for rest in rests if rest.name != split}:
         with contextlib.suppress(MissingSplitError):
-            keys |= {pixel_key(sample.image) for sample in _learned_part(other, root, part)}
+            keys |= {pixel_key(sample.image) for sample in _learned_part(each, root)}
     return keys
 
 
-def _learned_part(name: str, root: Path, split: str) -> Dataset:
-    made = parse_split(split)
+def _learned_part(split: Split, root: Path) -> Dataset:
+    made = parse_split(split.name)
     # FERPlus leaves images out; FER2013 has every image that a network for either may have seen.
-    reader = name if made or not same_faces(name, "fer2013") else "fer2013"
+    reader = split.dataset if made or not same_faces(split.dataset, "fer2013") else "fer2013"
     try:
-        return _open(reader, root, split)
+        return _open(reader, root, split.name)
     except MissingVotesError:  # which part it was cannot be told, so all of it counts
-        return _open("fer2013", root, made.base if made else split)
+        return _open("fer2013", root, made.base if made else split.name)
 
 
 def same_faces(first: str, second: str) -> bool:

@@ -65,6 +65,10 @@ class Fer2013(Dataset):
         table = self._table
         return Sample(table.images[index], int(table.emotion[index]), f"row {table.row[index]}")
 
+    def arrays(self) -> tuple[ImageArray, NDArray[np.int64]]:
+        """All images (N, 48, 48, 1) and labels (N,)."""
+        return self._table.images, self._table.emotion.astype(np.int64)
+
     def votes(self) -> NDArray[np.int8] | None:
         """FERPlus votes (N, 10); DatasetError where their file is missing or damaged."""
         votes = self._table.votes

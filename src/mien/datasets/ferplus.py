@@ -17,6 +17,7 @@ from mien.datasets.fer2013 import UNSURE_ROWS, FerTable, read_table
 from mien.datasets.sample import Dataset, Sample
 from mien.errors import DatasetError
 from mien.expressions import BASIC_7, FERPLUS_8, FERPLUS_VOTES
+from mien.preprocessing import ImageArray
 
 Counts = NDArray[np.int64]
 EXPRESSIONS = len(FERPLUS_8)
@@ -43,6 +44,10 @@ class FerPlus(Dataset):
         """The sample at a position from 0 to len - 1, labelled with the largest share."""
         table = self._table
         return Sample(table.images[index], int(self._shares[index].argmax()), f"row {table.row[index]}")
+
+    def arrays(self) -> tuple[ImageArray, NDArray[np.int64]]:
+        """All images (N, 48, 48, 1) and labels (N,)."""
+        return self._table.images, self._shares.argmax(axis=1)
 
     def votes(self) -> NDArray[np.int8] | None:
         """The votes (N, 10)."""

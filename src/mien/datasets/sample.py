@@ -48,6 +48,10 @@ class Dataset(Sequence[Sample]):
         """What the samples of a group share, as text; those of one group stay on one side of a split."""
         return pixel_key(self.sample(index).image)
 
+    def arrays(self) -> tuple[ImageArray, NDArray[np.int64]] | None:
+        """All images uint8 (N, H, W, C) and labels (N,), where the data set holds them as arrays; None elsewhere."""
+        return None
+
     def votes(self) -> NDArray[np.int8] | None:
         """FERPlus votes (N, 10) in the order of `FERPLUS_VOTES`, all 0 where doubtful; None for sets without votes."""
         return None
@@ -86,6 +90,9 @@ def pixel_key(image: ImageArray) -> str:
 def as_faces(samples: Sequence[Sample], preprocessing: Preprocessing) -> tuple[ImageArray, NDArray[np.int64]]:
     """Face crops uint8 (N, S, S, C) and labels int64 (N,) of samples."""
     size_px, channels = preprocessing.size_px, preprocessing.channels
+    arrays = samples.arrays() if isinstance(samples, Dataset) else None
+    if arrays is not None and arrays[0].shape[1:] == (size_px, size_px, channels):
+        return arrays
     faces = np.empty((len(samples), size_px, size_px, channels), np.uint8)
     labels = np.empty(len(samples), np.int64)
     for index, sample in enumerate(samples):

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from mien.datasets.sample import Dataset, Sample, pixel_key
 from mien.errors import DatasetError, MissingSplitError
+from mien.preprocessing import ImageArray
 
 MADE_SPLITS = (
     "fold-I-of-N, random-80-20, random-80-20-seed-K, tenth-of-training (each also with -training), "
@@ -89,6 +90,11 @@ class Subset(Dataset):
     def group(self, index: int) -> str:
         """What the sample's group shares."""
         return self._whole.group(self._indices[index])
+
+    def arrays(self) -> tuple[ImageArray, NDArray[np.int64]] | None:
+        """All images and labels, where the whole data set holds them as arrays."""
+        arrays, chosen = self._whole.arrays(), np.array(self._indices, np.int64)
+        return None if arrays is None else (arrays[0][chosen], arrays[1][chosen])
 
     def votes(self) -> NDArray[np.int8] | None:
         """FERPlus votes (N, 10), where the data set has them."""

@@ -40,7 +40,7 @@ def draw_curves(history: list[dict[str, float]], title: str, file: Path, selecte
 
 
 def _mark_best(axes: Axes, history: list[dict[str, float]], column: str) -> None:
-    best = max(history, key=lambda row: row[column])
+    best = max(reversed(history), key=lambda row: row[column])  # of equal ones the last, as is saved
     axes.plot(best["epoch"], best[column], "o", color="black")
     axes.annotate(
         f"{best[column]:.4f}",

@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from mien.errors import ModelError
 from mien.evaluation.detector_calibration import ScoreMap
 from mien.evaluation.operating_point import OperatingPoint
-from mien.export.pipeline import enter_into_manifest, read_manifest
+from mien.export.manifest import enter_into_manifest, read_manifest
 from mien.session import open_session
 from mien.weights import METADATA_KEY, read_model
 

@@ -10,7 +10,7 @@ from mien.datasets import as_faces, open_dataset, pixel_key, same_faces, trainin
 from mien.errors import DatasetError
 from mien.preprocessing import ImageArray
 from mien.training.checkpoint import Checkpoint
-from mien.training.deployment import learned_splits
+from mien.training.learned_from import learned_splits
 from mien.weights import ModelCard
 
 TENTH = "tenth-of-training"
@@ -53,9 +53,9 @@ class HeldOut:
 def held_out_faces(source: CalibrationSplit, checkpoint: Checkpoint, card: ModelCard) -> HeldOut:
     """The faces of a split that a network has not learned from.
 
-    Whether it has is told by pixels, over all splits that it and the networks it started from learned from: names
-    alone do not tell, since FER2013 repeats images. Raises DatasetError
-    for other classes than the network's, and where fewer than `FEWEST` faces remain.
+    Whether it has is told by pixels, over all splits that it, the networks it started from and its teachers learned
+    from: names alone do not tell, since FER2013 repeats images. Raises DatasetError for other classes than the
+    network's, and where fewer than `FEWEST` faces remain.
     """
     samples = open_dataset(source.dataset, source.root, source.split)
     if samples.expressions != card.expressions:
@@ -63,14 +63,13 @@ def held_out_faces(source: CalibrationSplit, checkpoint: Checkpoint, card: Model
             f"{source.name}: expected the network's classes {', '.join(card.expressions)}, "
             f"found {', '.join(samples.expressions) or 'none'}"
         )
-    learned_from = list(dict.fromkeys(learned_splits(checkpoint)))
-    keys = (training_pixel_keys(source.dataset, source.root, source.split, each) for each in learned_from)
-    learned = set[str]().union(*keys)
+    learned_from = learned_splits(checkpoint.header)
+    learned = training_pixel_keys(source.dataset, source.root, source.split, learned_from)
     kept = [sample for sample in samples if pixel_key(sample.image) not in learned]
     if len(kept) < FEWEST:
         raise DatasetError(
             f"{source.name}: expected at least {FEWEST} faces that the network has not learned from "
-            f"({', then '.join(reversed(learned_from))}), found {len(kept)} of {len(samples)}; name another split, or "
+            f"({', '.join(map(str, learned_from))}), found {len(kept)} of {len(samples)}; name another split, or "
             f"train on {TENTH}-training"
         )
     return HeldOut(source, *as_faces(kept, card.preprocessing))
@@ -81,12 +80,12 @@ def range_faces(source: CalibrationSplit, checkpoint: Checkpoint, card: ModelCar
 
     Raises DatasetError where the calibration split is not of the same pictures, so that its root does not hold them.
     """
-    data = checkpoint.facts["experiment"]["data"]
-    if not same_faces(source.dataset, data["dataset"]):
+    data = checkpoint.header.experiment.data
+    if not same_faces(source.dataset, data.dataset):
         raise DatasetError(
-            f"{source.dataset}: expected the faces of {data['dataset']}, from whose {data['training_split']} the "
-            "ranges of int8 are taken"
+            f"{source.dataset}: expected the faces of {data.dataset}, from whose {data.training_split} the ranges of "
+            "int8 are taken"
         )
-    samples = open_dataset(data["dataset"], source.root, data["training_split"])
+    samples = open_dataset(data.dataset, source.root, data.training_split)
     drawn = np.random.default_rng(0).permutation(len(samples))[:RANGE_FACES]
     return as_faces([samples[int(index)] for index in drawn], card.preprocessing)[0]

@@ -1,24 +1,28 @@
 """A trained face detector as ONNX: pixels in, the maps of face_finder.py out."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mien.atomic import replacing
 from mien.detection.decoding import STRIDES
 from mien.errors import ModelError
-from mien.export.pipeline import TOLERANCE, encode, enter_into_manifest, read_manifest
+from mien.export.encoding import Encoded, encode
 from mien.models import DETECTORS, Detector
 from mien.preprocessing import Preprocessing
 from mien.session import open_session
 from mien.training.averaged import load_average
-from mien.training.checkpoint import Checkpoint, load_checkpoint
+from mien.training.checkpoint import Checkpoint
 
 STATED_PX = (320, 416)
 """Height and width for which multiply-adds are stated: a photograph of 4 to 3, as large as it is by default."""
+OUTPUTS = [f"stride_{stride}" for stride in STRIDES]
+TOLERANCE = 1e-3
+"""Largest difference of maps to torch (chosen)."""
 
 
 class _FromPixels(nn.Module):
@@ -34,59 +38,49 @@ class _FromPixels(nn.Module):
         return maps
 
 
-def is_detector(checkpoint: Path) -> bool:
-    """Whether a checkpoint holds a face detector."""
-    return bool(load_checkpoint(checkpoint).facts["experiment"]["method"]["name"] == "detection")
-
-
 def trained_detector(checkpoint: Checkpoint) -> Detector:
     """The averaged network of a checkpoint, folded, in evaluation mode; CheckpointError where weights do not fit."""
-    network = DETECTORS[checkpoint.facts["network"]](**checkpoint.facts["network_options"])
+    options = checkpoint.header.experiment.network
+    network = DETECTORS[options.name](**options.options)
     load_average(network, checkpoint)
     return network.folded()
 
 
-def export_detector(file: Path, out: Path, name: str | None, licence: str) -> float:
-    """Write the detector of a checkpoint as ONNX and its entry into `manifest.json` beside it.
-
-    Returns the largest difference of its maps to torch; raises ModelError where that is too large, and writes nothing.
-    """
-    checkpoint = load_checkpoint(file)
-    facts = checkpoint.facts
-    network, preprocessing = trained_detector(checkpoint), Preprocessing.from_dict(facts["preprocessing"])
-    name = name or facts["experiment"]["name"]
-    data, last = facts["experiment"]["data"], facts["history"][-1]
-    entry = {
-        "name": name,
-        "dataset": f"{data['dataset']} {data['training_split']}",
+def encode_detector(checkpoint: Checkpoint, name: str | None, licence: str) -> Encoded:
+    """The detector of a checkpoint; see `export_checkpoint`."""
+    header, network = checkpoint.header, trained_detector(checkpoint)
+    data = header.experiment.data
+    entry: dict[str, Any] = {
+        "name": name or header.experiment.name,
+        "dataset": f"{data.dataset} {data.training_split}",
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "multiply_adds": multiply_adds(network),
         "scores": {
-            f"{data['selection_split']} {column.removeprefix('selection_').replace('_', ' ')}": round(value, 6)
-            for column, value in last.items()
+            f"{data.selection_split} {column.removeprefix('selection_').replace('_', ' ')}": round(value, 6)
+            for column, value in header.history[-1].items()
             if column.startswith("selection_")
         },
         "licence": licence,
         "paper": network.paper,
     }
-    manifest = read_manifest(out.parent / "manifest.json")
-    module = _FromPixels(network, preprocessing)
+    module = _FromPixels(network, header.preprocessing)
     example = torch.zeros(1, 96, 128, 3, dtype=torch.uint8)
     height, width = torch.export.Dim("rows", min=1, max=256), torch.export.Dim("columns", min=1, max=256)
-    outputs = [f"stride_{stride}" for stride in STRIDES]
-    encoded = encode(module, example, "image", outputs, ({1: 32 * height, 2: 32 * width},), name, entry)
+    shapes = ({1: 32 * height, 2: 32 * width},)
+    content = encode(module, example, "image", OUTPUTS, shapes, entry["name"], entry)
+    return Encoded("detectors", content, entry, partial(check, module))
+
+
+def check(module: nn.Module, onnx_file: Path) -> float:
+    """Torch against ONNX Runtime: the largest difference of maps over noise; ModelError beyond `TOLERANCE`."""
     image = np.random.default_rng(0).integers(0, 256, (1, 160, 224, 3), np.uint8)
-    session, _ = open_session(encoded, name, 1)
+    session, entry = open_session(onnx_file.read_bytes(), str(onnx_file), 1)
     with torch.inference_mode():
         expected = module(torch.from_numpy(image))
-    found = session.run(outputs, {"image": image})
+    found = session.run(OUTPUTS, {"image": image})
     difference = max(float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True))
-    if not difference <= TOLERANCE["fp32"] * 10:
-        raise ModelError(f"{file}: expected ONNX Runtime within {TOLERANCE['fp32'] * 10} of torch, found {difference}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as temporary:
-        temporary.write_bytes(encoded)
-    enter_into_manifest(manifest, out, encoded, entry, "detectors")
+    if not difference <= TOLERANCE:
+        raise ModelError(f"{entry['name']}: expected ONNX Runtime within {TOLERANCE} of torch, found {difference}")
     return difference
 
 

@@ -10,13 +10,9 @@ from mien.training.votes import make_vote_head
 
 def averaged_network(checkpoint: Checkpoint) -> Classifier:
     """The averaged network of a checkpoint with all its heads; CheckpointError where weights do not fit."""
-    facts = checkpoint.facts
-    network = build_network(
-        facts["network"],
-        len(facts["expressions"]),
-        facts["preprocessing"]["channels"],
-        facts["network_options"],
-    )
+    header = checkpoint.header
+    options = header.experiment.network
+    network = build_network(options.name, len(header.expressions), header.preprocessing.channels, options.options)
     if "average/vote_head.weight" in checkpoint.tensors:
         network.vote_head = make_vote_head(network)
     load_average(network, checkpoint)
@@ -25,7 +21,7 @@ def averaged_network(checkpoint: Checkpoint) -> Classifier:
 
 def load_average(network: nn.Module, checkpoint: Checkpoint) -> None:
     """Give a network the averaged weights of a checkpoint; CheckpointError where they do not fit."""
-    name = checkpoint.facts["network"]
+    name = checkpoint.header.experiment.network.name
     try:
         found = network.load_state_dict(checkpoint.part("average"), strict=False)
     except RuntimeError as error:  # shapes differ

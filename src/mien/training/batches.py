@@ -1,6 +1,7 @@
 """The training faces on the device, and the augmented batches cut from them."""
 
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -42,10 +43,27 @@ class Batch:
     """The same faces with `WEAK` augmentation, like `images`, where they are asked for."""
 
 
+class Relabel(Protocol):
+    """Changes the labels of batches by what the averaged network answers; joint/teachers.py has one."""
+
+    def __call__(self, batch: Any, average: Any, passed: float) -> Any:
+        """The batch with other labels. average: the network, in evaluation mode. passed: of the training, 0 to 1."""
+
+    def to(self, device: torch.device) -> Any:
+        """Move what it remembers to a device."""
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What must survive a kill."""
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> Any:
+        """The inverse of `state_dict`."""
+
+
 class BatchSource:
     """All training faces as one uint8 tensor on the device; a batch is drawn from (seed, epoch, step) alone.
 
-    faces: uint8 (N, S, S, C). labels: int64 (N,). dataset: theirs, which may know votes and targets.
+    faces: uint8 (N, S, S, C). labels: int64 (N,). dataset: theirs. votes, targets: whether batches have those of the
+    data set; ExperimentError where it has none. weak: whether batches also have their faces weakly augmented.
     Where the experiment asks for masked copies, they stand behind the faces, so that len() is (1 + copies) N.
     """
 
@@ -56,6 +74,9 @@ class BatchSource:
         experiment: Experiment,
         device: torch.device,
         dataset: Dataset | None = None,
+        votes: bool = False,
+        targets: bool = False,
+        weak: bool = False,
     ) -> None:
         self.experiment = experiment
         self.preprocessing = experiment.data.preprocessing()
@@ -68,40 +89,29 @@ class BatchSource:
         self.labels = torch.from_numpy(labels).to(device).repeat(1 + copies)
         self.expressions = dataset.expressions if dataset else ()
         self.classes = len(self.expressions) or int(labels.max()) + 1
-        self.votes: Tensor | None = None
-        self.targets: Tensor | None = None
-        self.weights: Tensor | None = None
-        self.given: Tensor | None = None
-        self._weak = False
-        self._dataset = dataset
-        self._device = device
-        if dataset and (weights := dataset.weights()) is not None:
-            self.weights = self._for_copies(weights)
-        if dataset and (given := dataset.given()) is not None:
-            self.given = self._for_copies(given)
+        self._device, self._weak = device, weak
+        self.votes = self._votes(dataset) if votes else None
+        self.targets = self._targets(dataset) if targets else None
+        weights, given = (dataset.weights(), dataset.given()) if dataset else (None, None)
+        self.weights = None if weights is None else self._for_copies(weights)
+        self.given = None if given is None else self._for_copies(given)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def add_votes(self) -> None:
-        """From now on, batches have votes; ExperimentError where the data set has none."""
-        votes = self._dataset.votes() if self._dataset else None
+    def _votes(self, dataset: Dataset | None) -> Tensor:
+        votes = dataset.votes() if dataset else None
         if votes is None:
             raise ExperimentError("vote_weight: expected a data set with FERPlus votes, found one without")
-        self.votes = self._for_copies(vote_shares(votes))
+        return self._for_copies(vote_shares(votes))
 
-    def add_targets(self) -> None:
-        """From now on, batches have targets; ExperimentError where the data set has none."""
-        targets = self._dataset.targets() if self._dataset else None
+    def _targets(self, dataset: Dataset | None) -> Tensor:
+        targets = dataset.targets() if dataset else None
         if targets is None:
             raise ExperimentError(
                 "targets: expected a data set that has more than one label a face, such as ferplus-distribution"
             )
-        self.targets = self._for_copies(targets)
-
-    def add_weak(self) -> None:
-        """From now on, batches also have their faces weakly augmented."""
-        self._weak = True
+        return self._for_copies(targets)
 
     def _for_copies(self, values: NDArray[np.float32] | NDArray[np.bool_]) -> Tensor:
         return torch.from_numpy(values).to(self._device).repeat(len(self) // len(values), *[1] * (values.ndim - 1))

@@ -1,15 +1,14 @@
 """From a checkpoint to the network that ships, and its card."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from mien.models import NETWORKS, Classifier, count_multiply_adds
-from mien.preprocessing import Preprocessing
 from mien.training.averaged import averaged_network
-from mien.training.checkpoint import Checkpoint, load_checkpoint
-from mien.training.initial_weights import find_initial_weights
+from mien.training.checkpoint import Checkpoint
+from mien.training.config import Experiment
+from mien.training.learned_from import own_splits
 from mien.training.methods import method_class
 from mien.weights import ModelCard
 
@@ -19,18 +18,18 @@ def deployable_network(checkpoint: Checkpoint, method_options: Mapping[str, Any]
 
     method_options: take the place of those it was trained with, such as `deployed`.
     """
-    method = checkpoint.facts["experiment"]["method"]
+    method = checkpoint.header.experiment.method
     network = averaged_network(checkpoint)
-    deployable = method_class(method["name"]).deployable(network, {**method["options"], **method_options})
+    deployable = method_class(method.name).deployable(network, {**method.options, **method_options})
     assert isinstance(deployable, Classifier)
     return deployable.eval()
 
 
-def same_form(checkpoint: Checkpoint, method_options: Mapping[str, Any]) -> bool:
+def same_form(experiment: Experiment, method_options: Mapping[str, Any]) -> bool:
     """Whether a network with these method options ships in the form in which its epoch was selected."""
-    method = checkpoint.facts["experiment"]["method"]
-    read_options = method_class(method["name"]).read_options
-    return read_options({**method["options"], **method_options}) == read_options(method["options"])
+    options = experiment.method.options
+    read_options = method_class(experiment.method.name).read_options
+    return read_options({**options, **method_options}) == read_options(options)
 
 
 def make_card(
@@ -45,56 +44,39 @@ def make_card(
 
     method_options: see `export_checkpoint`.
     """
-    facts = checkpoint.facts
-    preprocessing = Preprocessing.from_dict(facts["preprocessing"])
-    data, last = facts["experiment"]["data"], facts["history"][-1]
-    method = method_class(facts["experiment"]["method"]["name"])
-    options = {**facts["experiment"]["method"]["options"], **method_options}
-    expressions, scores = method.deployed_expressions(tuple(facts["expressions"]), options), {}
+    header = checkpoint.header
+    experiment, preprocessing, last = header.experiment, header.preprocessing, header.history[-1]
+    options, scores = {**experiment.method.options, **method_options}, {}
     if options.get("deployed") == "votes":
         measured, column = "ferplus", "selection_votes_accuracy"
     else:
-        measured, column = data["dataset"], "selection_accuracy"
-        with_scores = with_scores and same_form(checkpoint, method_options)
+        measured, column = experiment.data.dataset, "selection_accuracy"
+        with_scores = with_scores and same_form(experiment, method_options)
     if with_scores and column in last:
-        scores[f"{measured} {data['selection_split']} accuracy"] = round(last[column], 6)
+        scores[f"{measured} {experiment.data.selection_split} accuracy"] = round(last[column], 6)
     return ModelCard(
-        name=name or facts["experiment"]["name"],
-        expressions=expressions,
+        name=name or experiment.name,
+        expressions=method_class(experiment.method.name).deployed_expressions(header.expressions, options),
         preprocessing=preprocessing,
-        dataset=learned_split(checkpoint),
+        dataset=learned_sentence(experiment),
+        learned_from=header.learned_from or own_splits(experiment),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         multiply_adds=count_multiply_adds(network, preprocessing.channels, preprocessing.size_px),
         scores=scores,
         licence=licence,
-        paper=NETWORKS[facts["network"]].paper,
+        paper=NETWORKS[experiment.network.name].paper,
     )
 
 
-def learned_splits(checkpoint: Checkpoint) -> Iterator[str]:
-    """What the network of a checkpoint learned from, in the words of its card, and then those that it started from."""
-    seen = set[Path]()
-    while True:
-        yield learned_split(checkpoint)
-        weights = checkpoint.facts["experiment"]["network"].get("weights")
-        file = find_initial_weights(weights) if weights else None
-        if file is None or file in seen:
-            return
-        seen.add(file)
-        checkpoint = load_checkpoint(file)
-
-
-def learned_split(checkpoint: Checkpoint) -> str:
-    """What a checkpoint's own training learned from, such as "fer2013 training, with FERPlus votes"."""
-    experiment = checkpoint.facts["experiment"]
-    parts = [f"{experiment['data']['dataset']} {experiment['data']['training_split']}"]
-    if experiment["method"]["options"].get("vote_weight"):
+def learned_sentence(experiment: Experiment) -> str:
+    """What a training itself learned from, for people, such as "fer2013 training, with FERPlus votes"."""
+    data, joint = experiment.data, experiment.joint
+    parts = [f"{data.dataset} {data.training_split}"]
+    if experiment.method.options.get("vote_weight"):
         parts.append("with FERPlus votes")
-    if joint := experiment.get("joint"):
-        parts.append(
-            f"with faces of {joint['unlabelled']} {joint['unlabelled_split']} labelled by {joint['labelling']}"
-        )
-    parts += [f"with faces of {other} all without labels" for other in experiment["data"].get("unlabelled", ())]
-    if weights := experiment["network"].get("weights"):
-        parts.append(f"started from {weights}")
+    if joint:
+        parts.append(f"with faces of {joint.unlabelled} {joint.unlabelled_split} labelled by {joint.labelling}")
+    parts += [f"with faces of {other} all without labels" for other in data.unlabelled]
+    if experiment.network.weights:
+        parts.append(f"started from {experiment.network.weights}")
     return ", ".join(parts)

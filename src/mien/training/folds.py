@@ -1,8 +1,8 @@
 """Cross-validation: one training for each fold, each measured on the faces that it did not see."""
 
 import json
+import logging
 import statistics
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from mien.training.deployment import deployable_network, make_card
 from mien.training.loop import LAST, train
 from mien.training.torch_scorer import TorchScorer
 
+LOGGER = logging.getLogger("mien")
 REPORT, SUMMARY = "report.json", "folds.json"
 
 
@@ -35,7 +36,7 @@ def train_folds(
     reports = []
     for index in range(1, count + 1):
         name = f"fold-{index}-of-{count}"
-        print(f"{experiment.name}: {name}", file=sys.stderr, flush=True)
+        LOGGER.info("%s: %s", experiment.name, name)
         reports.append(_train_fold(experiment, whole, name, out / name, resume, device).values)
     summary = summarise(experiment.name, f"images of equal {whole.group_is}", reports)
     with replacing(out / SUMMARY) as temporary:

@@ -34,11 +34,11 @@ def load_initial_weights(
     """
     file = find_initial_weights(source)
     checkpoint = load_checkpoint(file)
-    learned = Preprocessing.from_dict(checkpoint.facts["preprocessing"])
+    learned = checkpoint.header.preprocessing
     if learned != replace(preprocessing, size_px=learned.size_px):
         raise CheckpointError(f"{file}: expected weights learned with {preprocessing}, found {learned}")
     found = {name: tensor.float() for name, tensor in checkpoint.part("average").items()}
-    known = tuple(checkpoint.facts["expressions"])
+    known = checkpoint.header.expressions
     rows = [(index, known.index(name)) for index, name in enumerate(expressions) if name in known]
     wanted = {name: tensor for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
     for name in HEAD:
@@ -66,4 +66,4 @@ def load_initial_weights(
 def write_initial_weights(checkpoint: Checkpoint, file: Path) -> None:
     """Write the averaged weights of a checkpoint alone, in half precision: an eighth of its size."""
     tensors = {f"average/{name}": tensor.to(torch.float16) for name, tensor in checkpoint.part("average").items()}
-    save_checkpoint(file, Checkpoint(tensors, checkpoint.facts))
+    save_checkpoint(file, Checkpoint(tensors, checkpoint.header))

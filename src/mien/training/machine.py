@@ -1,7 +1,9 @@
 """What a training asks of the machine it runs on: a device, and memory that is kept."""
 
+import contextlib
 import ctypes
 import platform
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -35,10 +37,23 @@ def mixed_precision(network: nn.Module, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=gains_from_bfloat16(network, device))
 
 
+@contextlib.contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Deterministic convolutions on a GPU; afterwards that setting and torch's generators are as they were."""
+    before = torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = True
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.backends.cudnn.deterministic = before
+
+
 def keep_freed_memory() -> None:
     """Ask glibc to keep freed memory instead of giving it back to the system after every step.
 
-    Getting it again costs page faults: a tenth of the time on CPU. Elsewhere than on glibc, nothing happens.
+    Getting it again costs page faults: a tenth of the time on CPU. Elsewhere than on glibc, nothing happens. It is for
+    programs that train and end, since it holds for the whole process and cannot be taken back.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -1,7 +1,7 @@
 """The learning rate as a function of the step, the optimizer, and the average of the weights."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -12,28 +12,33 @@ ONE_CYCLE_START = 1 / 25
 """Share of the highest learning rate at which one-cycle starts (Smith, 2018, as commonly implemented)."""
 
 
-def learning_rate(
-    schedule: ScheduleOptions, step: int, steps_per_epoch: int, selection_losses: Sequence[float] = ()
-) -> float:
-    """The learning rate of a step, counted from 0 over the whole training.
+class LearningRates:
+    """The learning rate as a function of the step; for the shape `plateau` also of the selection losses so far."""
 
-    selection_losses: of all epochs before this one, for the shape `plateau`.
-    """
-    total = schedule.epochs * steps_per_epoch
-    warmup = max(1, round(schedule.warmup_epochs * steps_per_epoch))
-    if step < warmup and schedule.shape != "one-cycle":
-        return schedule.learning_rate * (step + 1) / warmup
-    if step < warmup:
-        rise = (1 - math.cos(math.pi * step / warmup)) / 2
-        return schedule.learning_rate * (ONE_CYCLE_START + (1 - ONE_CYCLE_START) * rise)
-    if schedule.shape == "plateau":
-        optimizer = torch.optim.SGD([torch.zeros(1)], lr=schedule.learning_rate)
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
-        for loss in selection_losses:
-            plateau.step(loss)
-        return float(optimizer.param_groups[0]["lr"])
-    fall = (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup))) / 2
-    return schedule.learning_rate * fall
+    def __init__(self, schedule: ScheduleOptions, steps_per_epoch: int) -> None:
+        self._schedule, self._steps_per_epoch = schedule, steps_per_epoch
+        self._optimizer = torch.optim.SGD([torch.zeros(1)], lr=schedule.learning_rate)
+        self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(self._optimizer)
+
+    def after_epoch(self, row: Mapping[str, float]) -> None:
+        """Take notice of an epoch's row of the log."""
+        if "selection_loss" in row:
+            self._plateau.step(row["selection_loss"])
+
+    def at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0 over the whole training."""
+        schedule, steps_per_epoch = self._schedule, self._steps_per_epoch
+        total = schedule.epochs * steps_per_epoch
+        warmup = max(1, round(schedule.warmup_epochs * steps_per_epoch))
+        if step < warmup and schedule.shape != "one-cycle":
+            return schedule.learning_rate * (step + 1) / warmup
+        if step < warmup:
+            rise = (1 - math.cos(math.pi * step / warmup)) / 2
+            return schedule.learning_rate * (ONE_CYCLE_START + (1 - ONE_CYCLE_START) * rise)
+        if schedule.shape == "plateau":
+            return float(self._optimizer.param_groups[0]["lr"])
+        fall = (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup))) / 2
+        return schedule.learning_rate * fall
 
 
 def make_optimizer(options: OptimizerOptions, network: nn.Module, own: list[nn.Parameter]) -> torch.optim.Optimizer:

@@ -1,42 +1,33 @@
-"""What a person sees of a training: one live line on a terminal, a line now and then elsewhere, a csv log."""
+"""What a person sees of a training: lines in the log of the library, and a csv of all epochs."""
 
 import csv
-import sys
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from torch import Tensor
 
 from mien.atomic import replacing
 
+LOGGER = logging.getLogger("mien")
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_UPDATES = 0.5
 ESTIMATED_AFTER_STEPS = 4
 
 
 class Progress:
-    """Writes progress to stderr: an estimate after a few steps, then epoch, step, loss, images/s, time left.
+    """Logs progress: an estimate after a few steps, then now and then epoch, step, loss, images/s, time left.
 
+    The lines between two epochs are marked as `live`; on level DEBUG there are more of them, for a terminal.
     costs: the relative time of each epoch, which differs where input sizes do.
     """
 
     def __init__(self, costs: Sequence[float], steps_per_epoch: int) -> None:
         self._costs, self._steps = costs, steps_per_epoch
-        self._terminal = sys.stderr.isatty()
-        self._shown = self._started = time.perf_counter()
+        self._logged = self._shown = self._started = time.perf_counter()
         self._first: tuple[int, int] | None = None
         self._steps_timed = 0
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._terminal:
-            print(file=sys.stderr)
 
     def _work_left(self, epoch: int, step: int) -> float:
         """Cost of the steps after a step, in steps of cost 1."""
@@ -46,23 +37,27 @@ class Progress:
         """Called after each step of `images` faces; reads the loss from the device only when a line is due."""
         now = time.perf_counter()
         if self._first is None:  # the first step also allocates
-            self._first, self._started, self._shown = (epoch, step), now, now
+            self._first = (epoch, step)
+            self._logged = self._shown = self._started = now
             return
         self._steps_timed += 1
         if self._steps_timed == ESTIMATED_AFTER_STEPS:
             left = self._work_left(epoch, step)
             whole = (now - self._started) / (self._work_left(*self._first) - left) * left
             epochs = len(self._costs) - epoch
-            self._write(f"{epochs} epochs of {self._steps} steps: about {duration(whole)}", keep=True)
-        if now - self._shown < (SECONDS_BETWEEN_UPDATES if self._terminal else SECONDS_BETWEEN_LINES):
+            LOGGER.info("%s epochs of %s steps: about %s", epochs, self._steps, duration(whole))
+        due = now - self._logged >= SECONDS_BETWEEN_LINES
+        if not due and (now - self._shown < SECONDS_BETWEEN_UPDATES or not LOGGER.isEnabledFor(logging.DEBUG)):
             return
-        self._shown = now
+        self._shown, self._logged = now, now if due else self._logged
         left = self._work_left(epoch, step)
         per_work = (now - self._started) / (self._work_left(*self._first) - left)
-        self._write(
+        LOGGER.log(
+            logging.INFO if due else logging.DEBUG,
             f"epoch {epoch + 1}/{len(self._costs)}  step {step + 1}/{self._steps}  "
             f"loss {loss_sum.item() / (step + 1):.4f}  {images / (per_work * self._costs[epoch]):.0f} images/s  "
-            f"{duration(per_work * left)} left"
+            f"{duration(per_work * left)} left",
+            extra={"live": True},
         )
 
     def epoch(self, row: dict[str, float]) -> None:
@@ -73,15 +68,7 @@ class Progress:
             if name.startswith("selection_") and name != "selection_loss"
         ]
         selected = f"  selection: {', '.join(found)}" if found else ""
-        self._write(
-            f"epoch {row['epoch']:.0f}/{len(self._costs)}  loss {row['training_loss']:.4f}{selected}", keep=True
-        )
-
-    def _write(self, text: str, keep: bool = False) -> None:
-        if self._terminal:
-            print(f"\r\x1b[K{text}", end="\n" if keep else "", file=sys.stderr, flush=True)
-        else:
-            print(text, file=sys.stderr, flush=True)
+        LOGGER.info(f"epoch {row['epoch']:.0f}/{len(self._costs)}  loss {row['training_loss']:.4f}{selected}")
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """The unlabelled faces of a training: those that can be read and stand nowhere else."""
 
 import hashlib
-import sys
+import logging
 from collections.abc import Set
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ from mien.datasets import Dataset, pixel_key
 from mien.errors import DatasetError, ImageError
 from mien.labelling.clustering import Indices
 from mien.preprocessing import ImageArray, Preprocessing, whole_image_face
+
+LOGGER = logging.getLogger("mien")
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,12 @@ def read_unlabelled(dataset: Dataset, preprocessing: Preprocessing, known: Set[s
 def read_unlabelled_beside(
     labelled: Dataset, unlabelled: Dataset, selection: Dataset | None, preprocessing: Preprocessing
 ) -> Unlabelled:
-    """`read_unlabelled` without faces that have the pixels of labelled ones or of the selection split; tells stderr."""
+    """`read_unlabelled` without faces that have the pixels of labelled ones or of the selection split."""
     known = {pixel_key(sample.image) for split in (labelled, selection or ()) for sample in split}
     found = read_unlabelled(unlabelled, preprocessing, known)
     for line in found.skipped:
-        print(f"mien: skipped {line}", file=sys.stderr)
+        LOGGER.warning("skipped %s", line)
     if found.known:
-        print(f"mien: {found.known} unlabelled faces are labelled or selected on elsewhere, left out", file=sys.stderr)
-    print(f"{len(labelled)} labelled faces, {len(found.indices)} unlabelled", file=sys.stderr, flush=True)
+        LOGGER.info("%s unlabelled faces are labelled or selected on elsewhere, left out", found.known)
+    LOGGER.info("%s labelled faces, %s unlabelled", len(labelled), len(found.indices))
     return found

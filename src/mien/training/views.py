@@ -8,7 +8,7 @@ anew in every epoch and for every student.
 
 import hashlib
 import json
-import sys
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -34,6 +34,7 @@ from mien.training.machine import mixed_precision
 from mien.training.progress import duration
 from mien.training.randomness import generator
 
+LOGGER = logging.getLogger("mien")
 DRAWN_AT_ONCE, ASKED_AT_ONCE = 1024, 256
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -72,14 +73,14 @@ class _Teacher:
 
 def _read_teacher(file: Path, source: BatchSource) -> _Teacher:
     checkpoint, classes = load_checkpoint(file), source.expressions
-    known, preprocessing = tuple(checkpoint.facts["expressions"]), checkpoint.facts["preprocessing"]
+    known, preprocessing = checkpoint.header.expressions, checkpoint.header.preprocessing
     network: Any = averaged_network(checkpoint).folded().eval().to(source.labels.device)
     if known not in (classes, FERPLUS_8) and network.vote_head is None:
         raise CheckpointError(f"{file}: expected a teacher of {', '.join(classes)}, found one of {', '.join(known)}")
-    if preprocessing["channels"] != (channels := source.preprocessing.channels):
-        raise CheckpointError(f"{file}: expected a teacher of {channels} channels, found {preprocessing['channels']}")
+    if preprocessing.channels != (channels := source.preprocessing.channels):
+        raise CheckpointError(f"{file}: expected a teacher of {channels} channels, found {preprocessing.channels}")
     network.to(memory_format=torch.channels_last)  # twice as fast on CPU
-    return _Teacher(network, Preprocessing.from_dict(preprocessing), known == classes, known == FERPLUS_8)
+    return _Teacher(network, preprocessing, known == classes, known == FERPLUS_8)
 
 
 class Teachers:
@@ -129,7 +130,7 @@ class Teachers:
             if now - shown >= SECONDS_BETWEEN_LINES:
                 shown = now
                 left = duration((now - started) / position * (len(parts) - position))
-                print(f"teachers answer {file.stem}: {left} left", file=sys.stderr, flush=True)
+                LOGGER.info("teachers answer %s: %s left", file.stem, left)
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary:
             temporary.write_bytes(save({name: torch.cat(each).cpu() for name, each in found.items()}))

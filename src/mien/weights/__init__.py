@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from mien.errors import ModelError
 from mien.preprocessing import Preprocessing
+from mien.weights.learned_from import Split, splits_from_json, splits_of_older_card, splits_to_json
 
 FOLDER = Path(__file__).parent
 MANIFEST = FOLDER / "manifest.json"
@@ -28,7 +29,7 @@ class ModelCard:
     """The classes, in the order of the network's outputs."""
     preprocessing: Preprocessing
     dataset: str
-    """What it learned from."""
+    """What it learned from, in a sentence for people."""
     parameters: int
     """All parameters of the deployed network."""
     multiply_adds: int
@@ -49,6 +50,8 @@ class ModelCard:
     or not known."""
     never_answered: tuple[str, ...] = ()
     """Classes that the network gave none of these faces as its answer."""
+    learned_from: tuple[Split, ...] = ()
+    """All that it learned from, also what it started from and what its teachers learned from."""
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as it stands in the manifest and in the ONNX file."""
@@ -57,6 +60,7 @@ class ModelCard:
             "expressions": list(self.expressions),
             "preprocessing": self.preprocessing.to_dict(),
             "dataset": self.dataset,
+            "learned_from": splits_to_json(self.learned_from),
             "parameters": self.parameters,
             "multiply_adds": self.multiply_adds,
             "scores": dict(self.scores),
@@ -88,6 +92,11 @@ class ModelCard:
                 calibration=entry.get("calibration", ""),
                 unsure_below=float(entry.get("unsure_below", 0.0)),
                 never_answered=tuple(entry.get("never_answered", ())),
+                learned_from=(
+                    splits_from_json(entry["learned_from"])
+                    if "learned_from" in entry
+                    else splits_of_older_card(entry["dataset"])
+                ),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{source}: expected a complete manifest entry, missing {error}") from error

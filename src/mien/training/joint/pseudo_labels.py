@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import json
-import sys
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,9 +34,9 @@ from mien.labelling.guidance import (
     label_clusters,
     seeded_k_means,
 )
-from mien.preprocessing import ImageArray, Preprocessing
+from mien.preprocessing import ImageArray
 from mien.scorer import score_with_mirror
-from mien.training.checkpoint import load_checkpoint
+from mien.training.checkpoint import load_checkpoint, read_header
 from mien.training.config import Experiment
 from mien.training.deployment import deployable_network
 from mien.training.machine import find_device
@@ -44,6 +44,7 @@ from mien.training.options import JointOptions
 from mien.training.torch_scorer import TorchScorer
 from mien.training.unlabelled import Unlabelled
 
+LOGGER = logging.getLogger("mien")
 LABELS, TABLE, SUMMARY = "labels.npz", "labels.csv", "round.json"
 REASONS = {
     Reason.LABELLED_MEMBERS: "named after labelled members",
@@ -83,7 +84,7 @@ def label_unlabelled(
     """
     joint = experiment.joint
     assert joint is not None
-    preprocessing = Preprocessing.from_dict(load_checkpoint(before[0]).facts["preprocessing"])
+    preprocessing = read_header(before[0]).preprocessing
     own_faces, own_labels = as_faces(labelled, preprocessing)
     made_from = _made_from(experiment, joint, own_faces, own_labels, found, before)
     if resume and (folder / LABELS).exists():
@@ -105,7 +106,7 @@ def label_unlabelled(
     answers = probabilities[len(own_labels) :].argmax(axis=1)
     folder.mkdir(parents=True, exist_ok=True)
     summary = _summarise(labelled, own_labels, labels, answers, labelling, before[0].parent / LABELS, found)
-    print("\n".join(_tell(folder.name, summary)), file=sys.stderr, flush=True)
+    LOGGER.info("\n".join(_tell(folder.name, summary)))
     with replacing(folder / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)
@@ -130,7 +131,7 @@ def answers_and_embeddings(
 def _scorer(checkpoint: Path, device: str | None) -> TorchScorer:
     found = load_checkpoint(checkpoint)
     network = deployable_network(found).to(find_device(device))
-    return TorchScorer(network, Preprocessing.from_dict(found.facts["preprocessing"]))
+    return TorchScorer(network, found.header.preprocessing)
 
 
 def _write_table(

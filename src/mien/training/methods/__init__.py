@@ -10,7 +10,7 @@ from mien.training.methods.joint_loss import JointLoss
 from mien.training.methods.method import Method
 from mien.training.methods.standard import Standard
 
-METHODS: dict[str, type[Method[Any, Any, Any]]] = {
+METHODS: dict[str, type[Method[Any, Any]]] = {
     "cumulative": Cumulative,
     "detection": Detection,
     "distillation": Distillation,
@@ -19,7 +19,7 @@ METHODS: dict[str, type[Method[Any, Any, Any]]] = {
 }
 
 
-def method_class(name: str) -> type[Method[Any, Any, Any]]:
+def method_class(name: str) -> type[Method[Any, Any]]:
     """The class of a method; an unknown name raises ExperimentError."""
     if name not in METHODS:
         raise ExperimentError(f"unknown method {name!r}; known: {', '.join(sorted(METHODS))}")

@@ -7,10 +7,10 @@ norm together, as they do when the network is used; labels are smoothed like tho
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
@@ -20,8 +20,9 @@ from mien.models import Classifier
 from mien.models.rlr_cnet import RlrCnetDual
 from mien.training.batches import Batch
 from mien.training.config import Experiment, validated
-from mien.training.methods.standard import LabelOptions, Standard
+from mien.training.methods.standard import Standard
 from mien.training.options import STRICT
+from mien.training.recognition import LabelOptions
 from mien.training.samplers import reversed_order
 from mien.training.votes import vote_loss
 
@@ -34,13 +35,14 @@ class CumulativeOptions(LabelOptions):
     """One label a face: the reversed sampler goes by it."""
     deployed: Literal["both", "feature-branch"] = "both"
     """What is selected and shipped: both branches with α = 0.5, or the feature-learning branch alone."""
-    horizon: Annotated[float, Field(ge=1)] = 1.0
-    """T_max as a multiple of the number of epochs; 10/9 in BBN's code for 90 epochs, so that α does not reach 0."""
 
 
-def mixing_weight(epoch: int, horizon_epochs: float) -> float:
-    """α = 1 - (T / T_max)², the share of the feature-learning branch in an epoch counted from 0."""
-    return 1 - (epoch / horizon_epochs) ** 2
+def mixing_weight(epoch: int, epochs: int) -> float:
+    """α = 1 - (T / T_max)², the share of the feature-learning branch in an epoch counted from 0.
+
+    BBN's code has T_max = 100 for 90 epochs, so that α does not reach 0; here T_max is the number of epochs.
+    """
+    return 1 - (epoch / epochs) ** 2
 
 
 def mixed_loss(logits: Tensor, regular: Tensor, rebalanced: Tensor, alpha: float, label_smoothing: float) -> Tensor:
@@ -77,7 +79,7 @@ class Cumulative(Standard):
 
     def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
         assert isinstance(network, RlrCnetDual)  # see check
-        alpha = mixing_weight(epoch, self.options.horizon * self.source.experiment.schedule.epochs)
+        alpha = mixing_weight(epoch, self.source.experiment.schedule.epochs)
         features = network.forward_branches(*batch.images.chunk(2))
         mixed = network.mix(*features, alpha)
         logits = network.classify(mixed)

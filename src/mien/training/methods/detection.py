@@ -27,6 +27,7 @@ from mien.training.detector.tiles import SceneFaces
 from mien.training.methods.method import Method
 from mien.training.options import STRICT, AugmentationOptions, NotNegative, Share
 from mien.training.randomness import generator
+from mien.training.task import Task
 
 PLAIN_SHARE = 0.6
 """Of the scenes of the last epochs (chosen)."""
@@ -81,14 +82,10 @@ class SceneSource:
         return SceneBatch(images.contiguous(memory_format=torch.channels_last), faces)
 
 
-class Detection(Method[Detector, SceneBatch, Photographs]):
-    """Scenes composed anew for every step; selection by average precision on whole photographs."""
+class FaceDetection(Task[Detector, Photographs]):
+    """Photographs with boxes; selection by average precision on whole ones."""
 
     selected_by = "average_precision"
-
-    def __init__(self, source: SceneSource, network: Detector, options: dict[str, Any]) -> None:
-        self.source = source
-        self.options = self.read_options(options)
 
     @staticmethod
     def open(name: str, root: Path, split: str) -> Photographs:
@@ -96,9 +93,8 @@ class Detection(Method[Detector, SceneBatch, Photographs]):
             raise ExperimentError(f"method detection: expected the data set {Photographs.name!r}, found {name!r}")
         return read_photographs(root, split)
 
-    @staticmethod
-    def make_network(experiment: Experiment, classes: int) -> Detector:
-        options = experiment.network
+    def make_network(self, classes: int) -> Detector:
+        options = self.experiment.network
         if options.name not in DETECTORS:
             known = " or ".join(map(repr, DETECTORS))
             raise ExperimentError(f"method detection: expected the network {known}, found {options.name!r}")
@@ -107,29 +103,25 @@ class Detection(Method[Detector, SceneBatch, Photographs]):
         except (TypeError, ValueError) as error:
             raise ExperimentError(f"network {options.name}: {error}") from error
 
-    @staticmethod
-    def make_source(
-        training: Photographs, preprocessing: Preprocessing, experiment: Experiment, device: torch.device
-    ) -> SceneSource:
+    def make_source(self, training: Photographs, device: torch.device, weak: bool = False) -> SceneSource:
+        if weak:
+            raise ExperimentError("method detection: expected no relabelling; its scenes have no hardly changed form")
         people = [each for each in training if each.collection == PEOPLE]
-        if bool(people) != bool(Detection.read_options(experiment.method.options).crowd_share):
+        if bool(people) != bool(self.options.crowd_share):
             found = f"{len(people)} in the split {training.split}"
             raise ExperimentError(
                 f"method detection: expected photographs of people where crowd_share > 0, found {found}"
             )
         crowd = Crowd(people, device) if people else None
-        return SceneSource(
-            Pictures([each for each in training if each.collection != PEOPLE], device), crowd, experiment
-        )
+        others = [each for each in training if each.collection != PEOPLE]
+        return SceneSource(Pictures(others, device), crowd, self.experiment)
 
-    @staticmethod
-    def prepare(selection: Photographs, preprocessing: Preprocessing, options: dict[str, Any]) -> Photographs:
+    def prepare(self, selection: Photographs) -> Photographs:
         return selection
 
-    @staticmethod
-    def measure(network: Detector, preprocessing: Preprocessing, prepared: Photographs) -> dict[str, float]:
+    def measure(self, network: Detector, prepared: Photographs) -> dict[str, float]:
         """Average precision as at run time: of all faces, of bare ones, of masked ones."""
-        maps = maps_of(network, preprocessing)
+        maps = maps_of(network, self.preprocessing)
 
         def find(image: ImageArray) -> tuple[FloatArray, FloatArray]:
             found = find_faces(image, maps, LONGEST_PX, SMALLEST_SCORE, NMS_IOU)
@@ -140,6 +132,16 @@ class Detection(Method[Detector, SceneBatch, Photographs]):
             "average_precision": found["all"],
             **{f"average_precision_{kind}": found[kind] for kind in ("bare", "masked")},
         }
+
+
+class Detection(Method[Detector, SceneBatch]):
+    """Scenes composed anew for every step."""
+
+    task = FaceDetection
+
+    def __init__(self, source: SceneSource, network: Detector, options: dict[str, Any]) -> None:
+        self.source = source
+        self.options = self.read_options(options)
 
     @staticmethod
     def read_options(options: dict[str, Any]) -> DetectionOptions:

@@ -22,7 +22,7 @@ from mien.models import Classifier
 from mien.training.batches import Batch, BatchSource, input_size_px
 from mien.training.config import Experiment, validated
 from mien.training.initial_weights import find_initial_weights
-from mien.training.methods.standard import LabelOptions, Standard, StandardOptions
+from mien.training.methods.standard import Standard, StandardOptions
 from mien.training.options import STRICT, Count, NotNegative, Positive, Share
 from mien.training.randomness import generator
 from mien.training.views import Answers, Teachers, draw_view
@@ -60,34 +60,40 @@ class DistillationBatch(Batch):
 class Distillation(Standard):
     """The standard method, in views that are the same for all who learn from these teachers, with their answers."""
 
+    options: DistillationOptions
+
     def __init__(self, source: BatchSource, network: Classifier, options: dict[str, Any]) -> None:
         super().__init__(source, network, options)
-        self.distilled = DistillationOptions(**options)
-        self.teachers = Teachers(self.distilled.teachers, source, Path(self.distilled.folder))
+        self.teachers = Teachers(self.options.teachers, source, Path(self.options.folder))
 
     @staticmethod
-    def read_options(options: dict[str, Any]) -> LabelOptions:
+    def read_options(options: dict[str, Any]) -> DistillationOptions:
         return validated(TypeAdapter(DistillationOptions), options, "method distillation")
 
     @classmethod
+    def taught_by(cls, options: dict[str, Any]) -> tuple[str, ...]:
+        return cls.read_options(options).teachers
+
+    @classmethod
     def check(cls, network: Classifier, experiment: Experiment) -> None:
-        for teacher in DistillationOptions(**experiment.method.options).teachers:
+        options = cls.read_options(experiment.method.options)
+        for teacher in options.teachers:
             find_initial_weights(teacher)
         if experiment.augmentation.masked_copies or experiment.joint or experiment.data.folds:
             raise ExperimentError("method distillation: expected an experiment without masked_copies, joint and folds")
-        if experiment.method.options.get("targets", "label") != "label":
+        if options.targets != "label":
             raise ExperimentError("method distillation: expected targets = 'label'; votes are learned by vote_weight")
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         source, size = self.source, self.source.batch_size
-        number, size_px = epoch % self.distilled.views, input_size_px(source.experiment, epoch)
+        number, size_px = epoch % self.options.views, input_size_px(source.experiment, epoch)
         view = draw_view(source, number, size_px)
         answers = self.teachers.answers(number, size_px, view)
         order = source.order(self.steps_per_epoch() * size, epoch).to(view.device)
         for step in range(self.steps_per_epoch()):
             chosen = order[step * size : (step + 1) * size]
             batch = self._batch(view[chosen], chosen, answers)
-            yield self._mixed(batch, epoch, step) if self.distilled.mixup else batch
+            yield self._mixed(batch, epoch, step) if self.options.mixup else batch
 
     def _batch(self, view: Tensor, chosen: Tensor, answers: Answers) -> DistillationBatch:
         source, smoothing = self.source, self.options.label_smoothing
@@ -107,14 +113,14 @@ class Distillation(Standard):
         """Probabilities (B, K) of the chosen faces at the temperature."""
         if probabilities is None:
             return None
-        powers = probabilities[chosen].float().pow(1 / self.distilled.temperature)
+        powers = probabilities[chosen].float().pow(1 / self.options.temperature)
         return powers / powers.sum(dim=1, keepdim=True)
 
     def _mixed(self, batch: DistillationBatch, epoch: int, step: int) -> DistillationBatch:
         draw = generator(self.source.experiment.seed, "mixup", epoch, step)
         count, device = len(batch.images), batch.images.device
         other = torch.randperm(count, generator=draw).to(device)
-        gammas = torch._standard_gamma(torch.full((2, count), self.distilled.mixup), generator=draw)
+        gammas = torch._standard_gamma(torch.full((2, count), self.options.mixup), generator=draw)
         share = (gammas[0] / gammas.sum(dim=0).clamp(min=1e-12)).to(device)  # follows a beta distribution
         changed = {}
         for name in ("images", "votes", "targets", "taught", "taught_votes"):
@@ -126,7 +132,7 @@ class Distillation(Standard):
     def loss(self, network: Classifier, batch: Batch, epoch: int) -> dict[str, Tensor]:
         assert isinstance(batch, DistillationBatch)
         assert batch.targets is not None
-        temperature, weight = self.distilled.temperature, self.distilled.teachers_weight
+        temperature, weight = self.options.temperature, self.options.teachers_weight
         features = network.forward_features(batch.images)
         logits = network.classify(features)
         told, taught = functional.cross_entropy(logits, batch.targets), logits.new_zeros(())

@@ -2,14 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
 
-from mien.preprocessing import Preprocessing
 from mien.training.config import Experiment
+from mien.training.task import NetworkT, Task
 
 
 class AnyBatch(Protocol):
@@ -20,63 +18,28 @@ class AnyBatch(Protocol):
         """Network input (B, C, S, S)."""
 
 
-class AnyData(Protocol):
-    """One split of the data that a method learns from or selects on."""
-
-    name: str
-    split: str
-    expressions: tuple[str, ...]
-
-    def __len__(self) -> int: ...
-
-
-NetworkT = TypeVar("NetworkT", bound=nn.Module)
 BatchT = TypeVar("BatchT", bound=AnyBatch)
-DataT = TypeVar("DataT", bound=AnyData)
 
 
-class Method(ABC, Generic[NetworkT, BatchT, DataT]):
-    """How a network is trained: on which data, with which batches and loss, and which module ships in the end."""
+class Method(ABC, Generic[NetworkT, BatchT]):
+    """How a network is trained: with which batches and loss, and which module ships in the end."""
 
-    selected_by: ClassVar[str] = "accuracy"
-    """What `measure` gives that the best epoch is chosen by."""
+    task: ClassVar[type[Task[Any, Any]]]
+    """What the network is trained for."""
 
     @abstractmethod
     def __init__(self, source: Any, network: NetworkT, options: dict[str, Any]) -> None:
-        """source: what `make_source` gives. network: what is trained. options: those of the experiment file."""
-
-    @staticmethod
-    @abstractmethod
-    def open(name: str, root: Path, split: str) -> DataT:
-        """Open a split of the data set that an experiment names."""
-
-    @staticmethod
-    @abstractmethod
-    def make_network(experiment: Experiment, classes: int) -> NetworkT:
-        """The experiment's network, freshly initialised."""
-
-    @staticmethod
-    @abstractmethod
-    def make_source(training: DataT, preprocessing: Preprocessing, experiment: Experiment, device: torch.device) -> Any:
-        """Where batches come from."""
-
-    @staticmethod
-    @abstractmethod
-    def prepare(selection: DataT, preprocessing: Preprocessing, options: dict[str, Any]) -> Any:
-        """The selection split as `measure` takes it, once for all epochs; options: those of the experiment file."""
-
-    @staticmethod
-    @abstractmethod
-    def measure(network: NetworkT, preprocessing: Preprocessing, prepared: Any) -> dict[str, float]:
-        """What a deployable network does on the selection split: `selected_by`, and more by name."""
+        """source: what the task's `make_source` gives. network: what is trained. options: of the experiment file."""
 
     @staticmethod
     @abstractmethod
     def read_options(options: dict[str, Any]) -> object:
         """The options checked; ExperimentError for unknown or wrong ones."""
 
-    def before_epoch(self, network: NetworkT, epoch: int) -> None:
-        """Called before the batches of an epoch; epochs count from 0."""
+    @classmethod
+    def taught_by(cls, options: dict[str, Any]) -> tuple[str, ...]:
+        """Checkpoints, or names of packaged networks, whose answers are learned from, for these options."""
+        return ()
 
     @abstractmethod
     def steps_per_epoch(self) -> int:
@@ -107,7 +70,7 @@ class Method(ABC, Generic[NetworkT, BatchT, DataT]):
 
     @classmethod
     def selectable(cls, network: NetworkT, options: dict[str, Any]) -> NetworkT:
-        """The module that `measure` takes, for a network trained with these options."""
+        """The module that the task measures, for a network trained with these options."""
         return cls.deployable(network, options)
 
     @classmethod
