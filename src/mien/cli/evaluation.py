@@ -96,11 +96,13 @@ def compare(first: Path, second: Path) -> None:
     """
     from mien.evaluation.comparison import compare as compare_reports
     from mien.evaluation.comparison import read_report
+    from mien.evaluation.markdown import markdown_table
 
     found = compare_reports([read_report(first)], [read_report(second)])
-    print("| measure | second minus first | 95 % interval |\n|---|---|---|")
-    for name, (difference, low, high) in found.items():
-        print(f"| {name} | {difference:+.4f} | [{low:+.4f}, {high:+.4f}] |")
+    rows = (
+        (name, f"{difference:+.4f}", f"[{low:+.4f}, {high:+.4f}]") for name, (difference, low, high) in found.items()
+    )
+    print(markdown_table(("measure", "second minus first", "95 % interval"), rows))
 
 
 @click.command(no_args_is_help=True)

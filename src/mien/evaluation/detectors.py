@@ -18,6 +18,7 @@ from mien.detection.detection import Detection, FaceDetector
 from mien.detection.face_finder import FloatArray
 from mien.errors import DatasetError
 from mien.evaluation.detection_metrics import OVERLAP, SMALLEST_PX, Matches, average_precision, match, recall, size_px
+from mien.evaluation.markdown import markdown_table
 from mien.preprocessing import ImageArray
 from mien.results import intersection_over_union
 
@@ -48,12 +49,11 @@ class DetectorReport:
     def to_markdown(self) -> str:
         """A table with a column for each detector."""
         detectors: dict[str, dict[str, Any]] = self.values["detectors"]
-        lines = [f"| | {' | '.join(detectors)} |", "|---" * (len(detectors) + 1) + "|"]
+        rows = []
         for measure in next(iter(detectors.values())):
             found = (values[measure] for values in detectors.values())
-            cells = ("-" if value is None else f"{value:.3f}" for value in found)
-            lines.append(f"| {measure.replace('_', ' ')} | {' | '.join(cells)} |")
-        return "\n".join([self.values["protocol"], "", *lines]) + "\n"
+            rows.append([measure.replace("_", " "), *("-" if value is None else f"{value:.3f}" for value in found)])
+        return f"{self.values['protocol']}\n\n{markdown_table(['', *detectors], rows)}\n"
 
 
 def evaluate_detectors(
