@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from mien.cli.options import FILE, FRAME_SIDE
-from mien.cli.progress_bar import progress_bar
 from mien.detection.face_finder import LONGEST_PX
+from mien.progress_bar import ProgressBar
 
 
 @click.command(no_args_is_help=True)
@@ -61,17 +61,17 @@ def evaluate(
     score = mirrored(scorer.logits_and_features) if mirror else scorer
     augmentation = MIRRORED if mirror else NO_AUGMENTATION
     if names:
-        with progress_bar(len(samples) * (1 + len(SEVERITIES) * len(names)), "evaluate") as (_, advance):
+        with ProgressBar(len(samples) * (1 + len(SEVERITIES) * len(names)), "evaluate") as bar:
             robustness = measure_robustness(
-                score, samples, scorer.card, names, training_keys, lambda done, total: advance(done), augmentation
+                score, samples, scorer.card, names, training_keys, lambda done, total: bar.advance(done), augmentation
             )
         if json_file:
             robustness.write(json_file)
         print(robustness.to_markdown())
         return
-    with progress_bar(len(samples), "evaluate") as (_, advance):
+    with ProgressBar(len(samples), "evaluate") as bar:
         report = evaluate_scorer(
-            score, samples, scorer.card, training_keys, lambda done, total: advance(done), augmentation
+            score, samples, scorer.card, training_keys, lambda done, total: bar.advance(done), augmentation
         )
     if json_file:
         report.write(json_file)
@@ -142,11 +142,8 @@ def evaluate_detector(
     )
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
-    with progress_bar((len(people) + len(empty) + len(portraits)) * len(detectors), "evaluate-detector") as (
-        _,
-        advance,
-    ):
-        report = evaluate_detectors(detectors, people, empty, portraits, advance)
+    with ProgressBar((len(people) + len(empty) + len(portraits)) * len(detectors), "evaluate-detector") as bar:
+        report = evaluate_detectors(detectors, people, empty, portraits, bar.advance)
     if json_file:
         report.write(json_file)
     print(report.to_markdown())
