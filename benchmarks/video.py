@@ -18,9 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from clips import portraits, shift_px, write_clip
+from moving_portraits import portraits, shift_px, write_clip
 
 from mien import Recognizer, Video
 from mien.cli.videos import annotated

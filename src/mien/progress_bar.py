@@ -84,6 +84,7 @@ def duration(seconds: float) -> str:
 class _Bar(tqdm):  # type: ignore[misc]
     """A bar whose title is asked for each time that it is drawn, and which tells the time left in words."""
 
+    disable: bool
     monitor_interval = 0  # no thread beside: what makes no progress is not drawn
 
     def __init__(self, title: Callable[[], str], **options: Any) -> None:

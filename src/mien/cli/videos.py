@@ -79,8 +79,7 @@ def video(
     failure = ""
     with contextlib.ExitStack() as stack:
         left_s = max(0.0, moving.duration_s - start) if moving.duration_s else 0.0
-        count = SECONDS if left_s else SECONDS_DONE
-        bar = stack.enter_context(ProgressBar(left_s or None, "video", count))
+        bar = stack.enter_context(ProgressBar(left_s or None, "video", SECONDS if left_s else SECONDS_DONE))
         stack.enter_context(_stop_signals(stopped))
         try:
             for frame in moving:

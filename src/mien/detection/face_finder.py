@@ -1,4 +1,4 @@
-"""The face detector's runtime: a picture to its network, the network's maps to boxes, scores and landmarks. NumPy.
+"""The face detector's runtime: a picture to its network, its maps to boxes, scores and landmarks; nms. NumPy.
 
 Each cell of a map with stride s has 15 values: the logit of the score; the face's centre, as its distance from the
 cell's centre in units of s; logarithms of the face's width and height in units of 4 s; and five landmarks, x and y, as

@@ -1,4 +1,4 @@
-"""Tables in Markdown."""
+"""Tables in Markdown, by one function for reports, commands and documents."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""A series of experiments as data: `experiments/SERIES/series.toml` says which arms there are, and what its tables."""
+"""A series of experiments as data: what `experiments/SERIES/series.toml` says of its arms and its tables."""
 
 import sys
 from collections.abc import Mapping
