@@ -52,7 +52,7 @@ def main() -> None:
     detector = make_detector(DEFAULT_DETECTOR)
     pictures = portraits()
     pictures += chosen_of_lfw(arguments.photographs, detector, PICTURES - len(pictures))
-    values = {
+    values: dict[str, Any] = {
         "pictures": len(pictures),
         "detector": DEFAULT_DETECTOR,
         "models": {
@@ -78,7 +78,8 @@ def portraits() -> list[ImageArray]:
 def halved(image: ImageArray) -> ImageArray:
     height, width = (side // 2 * 2 for side in image.shape[:2])
     blocks = image[:height, :width].reshape(height // 2, 2, width // 2, 2, 3)
-    return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
+    means: ImageArray = np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
+    return means
 
 
 def chosen_of_lfw(root: Path, detector: FaceDetector, count: int) -> list[ImageArray]:

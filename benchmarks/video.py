@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from moving_portraits import portraits, shift_px, write_clip
@@ -124,14 +125,14 @@ def main() -> None:
         milliseconds = stages(clip, recognizer, out)
         true = overlaps(clip, wanted.seconds, recognizer, False)
         true_swaying = overlaps(swaying, wanted.seconds, recognizer, True)
-    document = {
+    document: dict[str, Any] = {
         "detector": wanted.detector,
         "frames_per_second": {name: round(statistics.median(each), 1) for name, each in rates.items()},
         "milliseconds": {name: round(value, 3) for name, value in milliseconds.items()},
         "overlap_with_true_boxes": true,
         "overlap_with_true_boxes_swaying": true_swaying,
     }
-    for name, value in document["frames_per_second"].items():  # type: ignore[attr-defined]
+    for name, value in document["frames_per_second"].items():
         print(f"{name}: {value:.1f} frames a second", file=sys.stderr)
     if wanted.out:
         wanted.out.parent.mkdir(parents=True, exist_ok=True)

@@ -196,7 +196,8 @@ MEASURES: dict[str, Measure] = {
 def _expression_table(rows: tuple[Row, ...], reports: SeriesReports) -> str:
     """A row for each expression: the labels of each arm's last round, how many are right, how many faces got one."""
     judged = [list(reports.labels(row.arm).values()) for row in rows]
-    expressions = next((rounds[0]["fer2013"]["per_class"] for rounds in judged if rounds), {NOT_RUN: {}})
+    nothing: dict[str, Any] = {NOT_RUN: {}}
+    expressions = next((rounds[0]["fer2013"]["per_class"] for rounds in judged if rounds), nothing)
     return markdown_table(
         ["expression", *(row.title for row in rows)],
         ([name, *(_labels_of(name, rounds) for rounds in judged)] for name in expressions),
