@@ -21,12 +21,12 @@ import numpy as np
 
 from mien import Recognizer, list_models
 from mien.datasets.photographs import read_photographs
+from mien.detection.boxes import iou
 from mien.detection.detection import Detection, FaceDetector
 from mien.detection.detectors import DEFAULT_DETECTOR, make_detector
 from mien.evaluation.corruptions import BRIGHTNESS, darkness
 from mien.images import read_image
 from mien.preprocessing import ImageArray
-from mien.detection.boxes import iou
 from mien.results import Face
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -54,7 +54,7 @@ def main() -> None:
     detector = make_detector(DEFAULT_DETECTOR)
     pictures = portraits()
     pictures += chosen_of_lfw(arguments.photographs, detector, PICTURES - len(pictures))
-    values = {
+    values: dict[str, Any] = {
         "pictures": len(pictures),
         "detector": DEFAULT_DETECTOR,
         "models": {
@@ -80,7 +80,8 @@ def portraits() -> list[ImageArray]:
 def halved(image: ImageArray) -> ImageArray:
     height, width = (side // 2 * 2 for side in image.shape[:2])
     blocks = image[:height, :width].reshape(height // 2, 2, width // 2, 2, 3)
-    return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
+    means: ImageArray = np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
+    return means
 
 
 def chosen_of_lfw(root: Path, detector: FaceDetector, count: int) -> list[ImageArray]:

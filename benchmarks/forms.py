@@ -55,7 +55,7 @@ class Form:
         card = ModelCard("form", FERPLUS_8, preprocessing, "", self.parameters, self.multiply_adds, {}, "", "")
         self.session, _ = open_session(to_onnx(self.network, card), "form", threads=1)
         self.face = np.random.default_rng(0).normal(size=(1, channels, size_px, size_px)).astype(np.float32)
-        self.network.train().to(memory_format=torch.channels_last)
+        self.network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batch = torch.randn(32, channels, size_px, size_px).contiguous(memory_format=torch.channels_last)
         self.predictions: list[float] = []
         self.steps: list[float] = []
@@ -64,7 +64,8 @@ class Form:
         self.session.run(None, {"faces": self.face})
 
     def train(self) -> None:
-        functional.cross_entropy(self.network(self.batch), torch.zeros(32, dtype=torch.long)).backward()
+        loss = functional.cross_entropy(self.network(self.batch), torch.zeros(32, dtype=torch.long))
+        loss.backward()  # type: ignore[no-untyped-call]
 
 
 def seconds(function: Callable[[], None]) -> float:

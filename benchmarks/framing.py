@@ -21,15 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mien.datasets import Dataset, open_dataset
 from mien.datasets.photographs import Photographs, read_photographs
+from mien.detection.boxes import iou
 from mien.detection.detection import Detection, FaceDetector
 from mien.detection.detectors import make_detector
 from mien.evaluation.metrics import bootstrap_interval
 from mien.preprocessing import ImageArray, Preprocessing, crop_face, whole_image_face
-from mien.detection.boxes import iou
 from mien.scorer import OnnxScorer
 from mien.weights import default_model
 
@@ -72,7 +73,7 @@ def surest(detector: FaceDetector, face: ImageArray) -> Detection | None:
     return next(iter(detector.detect(with_border(face))), None)
 
 
-def distances(landmarks: np.ndarray) -> list[float]:
+def distances(landmarks: NDArray[np.floating]) -> list[float]:
     """Between the eyes, from eyes to mouth, and how far down the eyes are, of landmarks (5, 2) of an upright face."""
     eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
     return [landmarks[1, 0] - landmarks[0, 0], mouth[1] - eyes[1], eyes[1]]
@@ -83,13 +84,13 @@ def framing(finder: FaceDetector, training: Dataset, portraits: Photographs) -> 
     for index in range(0, len(training), 40):
         face = training[index].image
         found = [each for each in finder.detect(with_border(face)) if abs(each.roll_degrees) < LEAST_LEAN]
-        if len(found) == 1:
+        if len(found) == 1 and found[0].landmarks_xy is not None:
             in_frame.append(distances((found[0].landmarks_xy / ZOOM - BORDER_PX) / len(face)))
     for portrait in portraits:
         found = [each for each in finder.detect(portrait.read()) if abs(each.roll_degrees) < LEAST_LEAN]
-        if found:
+        if found and found[0].landmarks_xy is not None:
             x0, y0, _, y1 = found[0].box_xyxy
-            in_box.append(distances((found[0].landmarks_xy - (x0, y0)) / (y1 - y0)))
+            in_box.append(distances((found[0].landmarks_xy - np.array((x0, y0))) / (y1 - y0)))
     eyes, mouth, down = np.median(in_frame, axis=0)
     box_eyes, box_mouth, box_down = np.median(in_box, axis=0)
     height = float((eyes / box_eyes + mouth / box_mouth) / 2)
@@ -126,10 +127,11 @@ def accuracies(scorer: OnnxScorer, root: Path, detectors: dict[str, FaceDetector
     known = {name: np.array([face is not None for face in faces]) for name, faces in found.items()}
     both = np.logical_and.reduce(list(known.values()))
 
-    def right(crops: list[ImageArray]) -> np.ndarray:
-        return scorer(np.stack(crops)).argmax(axis=1) == labels
+    def right(crops: list[ImageArray]) -> NDArray[np.bool_]:
+        hit: NDArray[np.bool_] = scorer(np.stack(crops)).argmax(axis=1) == labels
+        return hit
 
-    def hits(name: str, aligned: bool, margin: float) -> np.ndarray:
+    def hits(name: str, aligned: bool, margin: float) -> NDArray[np.bool_]:
         rule = replace(preprocessing, margin=margin)
         return right([cut(image, face, aligned, rule) for image, face in zip(images, found[name], strict=True)])
 

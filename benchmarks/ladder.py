@@ -14,10 +14,11 @@ from pathlib import Path
 import torch
 from speed import DrawnFaces, TrainingBench
 
+from mien.evaluation.series import find_series
 from mien.training.config import read_experiment
 from mien.training.machine import keep_freed_memory
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments" / "ladder"
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
 def main() -> None:
@@ -29,7 +30,8 @@ def main() -> None:
     torch.set_num_threads(wanted.threads)
     keep_freed_memory()
     faces = DrawnFaces(1024)
-    benches = {file.stem: TrainingBench(read_experiment(file), faces) for file in sorted(EXPERIMENTS.glob("*.toml"))}
+    arms = find_series(EXPERIMENTS)["ladder"].arms
+    benches = {name: TrainingBench(read_experiment(EXPERIMENTS / "ladder" / f"{name}.toml"), faces) for name in arms}
     for round_ in range(wanted.steps + 2):
         for bench in benches.values():
             bench.step(record=round_ >= 2)

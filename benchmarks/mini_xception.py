@@ -47,7 +47,8 @@ class Module(nn.Module):
         y = self.main(x)
         # Keras pads for stride 2 by one on both sides where the side is odd, else on the right and below alone.
         pooled = functional.max_pool2d(y, 3, 2, padding=y.shape[-1] % 2, ceil_mode=True)
-        return pooled + self.residual(x)
+        mixed: Tensor = pooled + self.residual(x)
+        return mixed
 
 
 class MiniXception(Classifier):
@@ -70,7 +71,8 @@ class MiniXception(Classifier):
         self.maps = nn.Conv2d(128, self.feature_count, 3, padding=1)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        return self.maps(self.body(self.base(x))).mean((2, 3))  # (B, 8, 60, 60), (B, 128, 4, 4), (B, 7)
+        maps: Tensor = self.maps(self.body(self.base(x)))  # (B, 8, 60, 60), (B, 128, 4, 4), (B, 7, 4, 4)
+        return maps.mean((2, 3))
 
     def classify(self, features: Tensor) -> Tensor:
         return features.clone()

@@ -22,7 +22,7 @@ KINDS = {
 """Legend, marker and colour of a kind."""
 FRONT = "most accurate at this cost or less"
 BEHIND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
-NAME = {"va": "center", "size": 10.5, "zorder": 3, "bbox": BEHIND}
+NAME: dict[str, Any] = {"va": "center", "size": 10.5, "zorder": 3, "bbox": BEHIND}
 """How a name is written: over lines, which do not cross it out, and under points."""
 PLACES = ((9, 0, "left"), (-9, 0, "right"), (0, 12, "center"), (0, -12, "center"), (9, 13, "left"), (9, -13, "left"))
 """Where a name may stand beside its point: offsets in points and alignment, the first that is free."""

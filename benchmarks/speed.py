@@ -40,7 +40,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 class DrawnFaces(Dataset):
     """Noise of the size of FER2013's faces."""
 
-    name, split, expressions = "drawn", "training", BASIC_7
+    name, split = "drawn", "training"
+    expressions: tuple[str, ...] = BASIC_7
 
     def __init__(self, count: int) -> None:
         self._images = np.random.default_rng(0).integers(0, 256, (count, 48, 48, 1)).astype(np.uint8)

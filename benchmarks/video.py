@@ -16,16 +16,15 @@ import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from clips import portraits, shift_px, write_clip
+from moving_portraits import portraits, shift_px, write_clip
 
 from mien import Recognizer, Video
 from mien.cli.videos import annotated
-from mien.drawing import draw_faces
 from mien.detection.boxes import iou
+from mien.drawing import draw_faces
 from mien.results import Box, Face
 from mien.video.tracking import TrackingOptions
 from mien.video.writing import VideoFile
@@ -99,7 +98,7 @@ def overlaps(clip: Path, seconds: float, recognizer: Recognizer, swaying: bool) 
     result = {}
     for every, boxes in found.items():
         values = [
-            intersection_over_union(moved((float(x0), float(y0), float(x1), float(y1)), time_s, 1), box) if box else 0.0
+            float(iou(moved((float(x0), float(y0), float(x1), float(y1)), time_s, 1), [box])[0]) if box else 0.0
             for time_s, box in boxes
         ]
         result[str(every)] = {"frames": len(values), "mean": float(np.mean(values)), "smallest": min(values)}
@@ -127,14 +126,14 @@ def main() -> None:
         milliseconds = stages(clip, recognizer, out)
         true = overlaps(clip, wanted.seconds, recognizer, False)
         true_swaying = overlaps(swaying, wanted.seconds, recognizer, True)
-    document = {
+    document: dict[str, Any] = {
         "detector": wanted.detector,
         "frames_per_second": {name: round(statistics.median(each), 1) for name, each in rates.items()},
         "milliseconds": {name: round(value, 3) for name, value in milliseconds.items()},
         "overlap_with_true_boxes": true,
         "overlap_with_true_boxes_swaying": true_swaying,
     }
-    for name, value in document["frames_per_second"].items():  # type: ignore[attr-defined]
+    for name, value in document["frames_per_second"].items():
         print(f"{name}: {value:.1f} frames a second", file=sys.stderr)
     if wanted.out:
         wanted.out.parent.mkdir(parents=True, exist_ok=True)

@@ -124,7 +124,7 @@ def ckplus(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds of two people who cross, with sound; needs PyAV."""
-    from clips import write_clip
+    from moving_portraits import write_clip
 
     file = tmp_path_factory.mktemp("clips") / "clip.mp4"
     write_clip(file, 3.0)

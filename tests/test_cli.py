@@ -7,7 +7,6 @@ import pty
 import re
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from PIL import Image
 import mien
 from mien.cli import app
 from mien.cli.outputs import CsvFile, to_record, to_text
-from mien.cli.progress_bar import seconds_bar
 
 
 def run(*arguments: object, stdin: bytes | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -252,17 +250,6 @@ def test_a_terminal_shows_a_progress_bar_and_every_result(examples: Path) -> Non
     assert re.search(r"predict .*[123]/3", text)
     for name in ("eileen-collins.jpg", "grace-hopper.jpg", "two-people.jpg"):
         assert re.search(rf"{name}  \d+x\d+  \d face", text)
-
-
-def test_a_video_longer_than_it_says_does_not_break_its_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = io.StringIO()
-    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(sys, "stderr", terminal)
-    with seconds_bar(3.0, "video") as (_, advance):
-        for time_s in (1.0, 3.0, 3.6, 9.0):
-            time.sleep(0.15)  # drawn each time
-            advance(time_s)
-    assert "3/3 s" in terminal.getvalue()
 
 
 def test_models_and_version() -> None:

@@ -17,7 +17,7 @@ from mien.datasets.photographs import Photograph, Photographs
 from mien.detection.boxes import iou
 from mien.detection.face_finder import FaceFinder
 from mien.errors import CheckpointError, ExperimentError, ModelError
-from mien.export.detector import export_detector
+from mien.export.pipeline import export_checkpoint
 from mien.models.dense_face_finder import DenseFaceFinder
 from mien.models.face_finder import FaceFinder as Network
 from mien.preprocessing import Preprocessing
@@ -150,7 +150,7 @@ def test_the_dense_network_learns_from_people_and_is_exported(
     )
     train(found, with_people(data[0]), data[1], tmp_path)
     out = tmp_path / "dense.onnx"
-    assert export_detector(tmp_path / "last.safetensors", out, None, "none") < 1e-3
+    assert export_checkpoint(tmp_path / "last.safetensors", out, None, "none") < 1e-3
     assert FaceFinder(str(out), score_threshold=0.9).detect(drawn(300).read()) == []
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["detectors"].values()
     folded = sum(parameter.numel() for parameter in DenseFaceFinder(**options).folded().parameters())

@@ -1,14 +1,10 @@
-"""What scripts say of joint learning: labels judged by hidden ones, and the tables of README.md."""
+"""What scripts/judge-labels says of joint learning: labels judged by hidden ones."""
 
 import json
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,15 +17,6 @@ from mien.training.loop import train
 REPOSITORY = Path(__file__).parents[1]
 JUDGE = REPOSITORY / "scripts" / "judge-labels"
 REST = "labelled-50-of-training-rest"
-
-
-def script(name: str) -> ModuleType:
-    loader = SourceFileLoader(name.replace("-", "_"), str(REPOSITORY / "scripts" / name))
-    spec = spec_from_loader(loader.name, loader)
-    assert spec
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -101,44 +88,3 @@ def test_only_hidden_labels_can_be_judged(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "expected unlabelled faces of fer2013 whose labels were hidden (a -rest split), found lfw all" in done.stderr
-
-
-def report(right: int) -> dict[str, Any]:
-    """A report of 100 images, `right` of them answered rightly."""
-    found: dict[str, Any] = json.loads((REPOSITORY / "reports" / "rlr-cnet-fer2013-public_test.json").read_text())
-    return {**found, "accuracy": right / 100}
-
-
-def test_tables_of_joint_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    update = script("update-readme")
-    monkeypatch.setattr(update, "differences", lambda first, second: [f"{len(first)} and {len(second)}", ""])
-    for arm, right in (("alone", 50), ("self-training", 60), ("rank-order", 70)):
-        for seed in (0, 1):
-            (tmp_path / f"{arm}-seed{seed}.json").write_text(json.dumps(report(right + seed)))
-    judged = {"faces": 20, "labels": 8, "coverage": 0.9, "precision": 1.0, "recall": 0.8}
-    nothing = {**judged, "labels": 0, "coverage": 0.0, "precision": None}
-    classes = {"disgust": nothing, "happiness": judged}
-    kinds = {"faces": 40, "coverage": 0.5, "precision": 0.8, "per_class": classes}
-    for seed in (0, 1):
-        text = json.dumps({"rounds": [{"round": 1, "fer2013": kinds, "ferplus": {**kinds, "precision": None}}]})
-        (tmp_path / f"labels-rank-order-seed{seed}.json").write_text(text)
-    elsewhere = "| 0.6655 (n = 3309) "
-    assert update.joint(tmp_path, update.JOINT, rivals=("self-training",)).splitlines()[2:] == [
-        f"| the labelled tenth alone | 0.5000 / 0.5100 | 0.5050 | 0.0071 {elsewhere}| 0.6526 | - | 2 and 2 | - | - |",
-        f"| self-training, where the network is sure | 0.6000 / 0.6100 | 0.6050 | 0.0071 {elsewhere}| 0.6526 "
-        "| 2 and 2 | - | - | - |",
-        f"| joint, guided rank-order clusters | 0.7000 / 0.7100 | 0.7050 | 0.0071 {elsewhere}| 0.6526 | 2 and 2 "
-        "| 2 and 2 | 20 of 40: 0 disgust, 8 happiness | 0.800, - |",
-    ]
-    for arm, right in (("self-training-anew", 60), ("rank-order-anew", 70)):
-        (tmp_path / f"{arm}-seed0.json").write_text(json.dumps(report(right)))
-    rows = update.joint(tmp_path, update.JOINT, update.JOINT_ANEW, rivals=("self-training",)).splitlines()[5:]
-    assert [row.split(" | ")[0] for row in rows] == [
-        "| self-training, where the network is sure; statistics anew",
-        "| joint, guided rank-order clusters; statistics anew",
-    ]
-    assert [row.split(" | ")[6:8] for row in rows] == [["-", "-"], ["-", "1 and 1"]]
-    assert update.joint_labels(tmp_path, update.JOINT).splitlines()[2:] == [
-        "| disgust | 0 labels, - / - right; 0.000 of the class got a label |",
-        "| happiness | 8 labels, 1.000 / 1.000 right; 0.900 of the class got a label |",
-    ]

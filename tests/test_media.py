@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 
 av = pytest.importorskip("av")
-from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip, write_wide  # noqa: E402
+from clips import beeps, mien, read_rows, sound_of, write_wide  # noqa: E402
+from moving_portraits import RATE, SOUND_RATE, write_clip  # noqa: E402
 
 from mien.errors import VideoError  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402
-from mien.video.frames import (  # noqa: E402
-    Clock,
-    Video,
-    media,
-)
+from mien.video import media  # noqa: E402
+from mien.video.frames import Clock, Video  # noqa: E402
 from mien.video.writing import VideoFile  # noqa: E402
 
 TS_BYTES = 188

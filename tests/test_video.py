@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 av = pytest.importorskip("av")
-from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, write_clip, write_wide  # noqa: E402
+from clips import beeps, mien, read_rows, sound_of, write_wide  # noqa: E402
+from moving_portraits import RATE, SOUND_RATE, write_clip  # noqa: E402
 
 from mien.errors import VideoError  # noqa: E402
 from mien.recognizer import Recognizer  # noqa: E402

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 av = pytest.importorskip("av")
-from clips import RATE, SOUND_RATE, beeps, mien, read_rows, sound_of, started, write_clip  # noqa: E402
+from clips import beeps, mien, read_rows, sound_of, started  # noqa: E402
+from moving_portraits import RATE, SOUND_RATE, write_clip  # noqa: E402
 
 from mien.cli.outputs import PersonRows  # noqa: E402
 from mien.results import Face  # noqa: E402

@@ -1,4 +1,4 @@
-"""From a face in a photograph to the input of a network: the one pre-processing.
+"""From a face in a photograph to the input of a network: where crops are cut, the one pre-processing.
 
 Training, evaluation and recognition all go through this module, and its values travel with the
 weights, so that a network always sees what it was trained on.

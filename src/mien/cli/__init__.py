@@ -1,4 +1,4 @@
-"""The command line: thin. Results go to stdout, everything for eyes to stderr."""
+"""The command line, thin: results go to stdout, everything for eyes to stderr."""
 
 import io
 import sys

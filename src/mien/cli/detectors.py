@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.options import FILE, FRAME_SIDE
-from mien.cli.progress_bar import progress_bar
 from mien.detection.decoding import LONGEST_PX
 from mien.detection.detectors import DEFAULT_DETECTOR, OTHERS, make_detector
 from mien.detection.face_finder import FaceFinder
 from mien.errors import MissingExtraError
+from mien.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from mien.datasets.photographs import Photographs
@@ -70,8 +70,8 @@ def evaluate_detector(
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
     count = sum(map(len, people)) + len(empty or ()) + len(portraits or ())
-    with progress_bar(count * len(detectors), "evaluate-detector") as (_, advance):
-        report = evaluate_detectors(detectors, people, empty, portraits, absent, advance)
+    with ProgressBar(count * len(detectors), "evaluate-detector") as bar:
+        report = evaluate_detectors(detectors, people, empty, portraits, absent, bar.advance)
     if json_file:
         report.write(json_file)
     print(report.to_markdown())
@@ -167,8 +167,8 @@ def calibrate_detector(
 
     people, empty = (read_photographs(root, split) for split in ("people-dev", "no-people-held-out"))
     unsure = FaceFinder(detector, longest_px, SMALLEST_SCORE)
-    with progress_bar(len(people) + len(empty), "calibrate-detector") as (_, advance):
-        point, report = choose_operating_point(unsure, people, empty, false_faces, advance)
+    with ProgressBar(len(people) + len(empty), "calibrate-detector") as bar:
+        point, report = choose_operating_point(unsure, people, empty, false_faces, bar.advance)
     chosen_on = f"{people.split} and {empty.split}, {false_faces:g} false faces on 100 pictures, {longest_px} px"
     write_calibrated(detector, out, point, chosen_on)
     if json_file:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from mien.cli.options import FILE
-from mien.cli.progress_bar import progress_bar
+from mien.progress_bar import ProgressBar
 
 
 @click.command(no_args_is_help=True)
@@ -60,17 +60,17 @@ def evaluate(
     score = mirrored(scorer.logits_and_features) if mirror else scorer
     augmentation = MIRRORED if mirror else NO_AUGMENTATION
     if names:
-        with progress_bar(len(samples) * (1 + len(SEVERITIES) * len(names)), "evaluate") as (_, advance):
+        with ProgressBar(len(samples) * (1 + len(SEVERITIES) * len(names)), "evaluate") as bar:
             robustness = measure_robustness(
-                score, samples, scorer.card, names, training_keys, lambda done, total: advance(done), augmentation
+                score, samples, scorer.card, names, training_keys, lambda done, total: bar.advance(done), augmentation
             )
         if json_file:
             robustness.write(json_file)
         print(robustness.to_markdown())
         return
-    with progress_bar(len(samples), "evaluate") as (_, advance):
+    with ProgressBar(len(samples), "evaluate") as bar:
         report = evaluate_scorer(
-            score, samples, scorer.card, training_keys, lambda done, total: advance(done), augmentation
+            score, samples, scorer.card, training_keys, lambda done, total: bar.advance(done), augmentation
         )
     if json_file:
         report.write(json_file)
@@ -95,8 +95,10 @@ def compare(first: Path, second: Path) -> None:
     """
     from mien.evaluation.comparison import compare as compare_reports
     from mien.evaluation.comparison import read_report
+    from mien.evaluation.markdown import markdown_table
 
     found = compare_reports([read_report(first)], [read_report(second)])
-    print("| measure | second minus first | 95 % interval |\n|---|---|---|")
-    for name, (difference, low, high) in found.items():
-        print(f"| {name} | {difference:+.4f} | [{low:+.4f}, {high:+.4f}] |")
+    rows = (
+        (name, f"{difference:+.4f}", f"[{low:+.4f}, {high:+.4f}]") for name, (difference, low, high) in found.items()
+    )
+    print(markdown_table(("measure", "second minus first", "95 % interval"), rows))

@@ -1,4 +1,4 @@
-"""Where results go: text, JSON lines, csv files, pictures."""
+"""Where results go: text, JSON lines, csv rows of pictures and of video frames, annotated copies."""
 
 import contextlib
 import csv

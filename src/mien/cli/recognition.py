@@ -9,10 +9,10 @@ import numpy as np
 
 import mien
 from mien.cli.options import FILE, recognizer_options
-from mien.cli.progress_bar import progress_bar
 from mien.detection.face_finder import AUTO, FaceFinder
 from mien.errors import ImageError
 from mien.images import MAX_PIXELS
+from mien.progress_bar import ProgressBar
 from mien.weights import list_detectors
 
 
@@ -46,7 +46,7 @@ def predict(
         if table:
             stack.callback(table.close)
         copies = AnnotatedCopies(out) if out else None
-        show, advance = stack.enter_context(progress_bar(len(sources), "predict"))
+        bar = stack.enter_context(ProgressBar(len(sources), "predict"))
         for source in sources:
             try:
                 image = source.read(max_pixels)
@@ -57,15 +57,15 @@ def predict(
             except ImageError as error:
                 failed = True
                 record = {"source": source.name, "error": str(error)}
-                print(f"mien: {error}", file=sys.stderr)
+                bar.tell(f"mien: {error}")
             if table:
                 table.write(record)
             if json_lines:
-                show(to_json(record))
+                bar.show(to_json(record))
             elif "error" not in record:
                 height, width = image.shape[:2]
-                show(to_text(record, finder.looked_px(width, height) if finder else None))
-            advance()
+                bar.show(to_text(record, finder.looked_px(width, height) if finder else None))
+            bar.advance()
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -133,7 +133,7 @@ def label(
     if len(sources) > EXACT_LIMIT:
         require_index()
     places, crops, unread, empty = [], [], 0, 0
-    with progress_bar(len(sources), "label") as (_, advance):
+    with ProgressBar(len(sources), "label") as bar:
         for source in sources:
             try:
                 detections, found = recognizer.find_faces(source.read(MAX_PIXELS))
@@ -142,8 +142,8 @@ def label(
                 empty += not detections
             except ImageError as error:
                 unread += 1
-                print(f"mien: {error}", file=sys.stderr)
-            advance()
+                bar.tell(f"mien: {error}")
+            bar.advance()
     if not crops:
         found_none = f"{folder}: expected pictures of faces, found no face in {len(sources) - unread}"
         raise ImageError(found_none + (f"; {unread} could not be read" if unread else ""))

@@ -16,11 +16,11 @@ import click
 
 import mien
 from mien.cli.options import FILE, Seconds, recognizer_options
-from mien.cli.progress_bar import seconds_bar
 from mien.detection.decoding import LONGEST_PX
 from mien.drawing import draw_faces
 from mien.errors import VideoError, VideoWriteError
 from mien.preprocessing import ImageArray
+from mien.progress_bar import SECONDS, SECONDS_DONE, ProgressBar
 from mien.video.tracking import TrackingOptions
 
 if TYPE_CHECKING:
@@ -76,15 +76,15 @@ def video(
     outputs = _Outputs(moving, csv_file, out, timeline)
     failure = ""
     with contextlib.ExitStack() as stack:
-        left_s = moving.duration_s and max(0.0, moving.duration_s - start)
-        show, advance = stack.enter_context(seconds_bar(left_s or None, "video"))
+        left_s = max(0.0, moving.duration_s - start) if moving.duration_s else 0.0
+        bar = stack.enter_context(ProgressBar(left_s or None, "video", SECONDS if left_s else SECONDS_DONE))
         stack.enter_context(_stop_signals(stopped))
         try:
             for frame in moving:
                 outputs.write(frame)
                 if json_lines:
-                    show(json.dumps(frame_record(frame.number, frame.time_s, frame.faces)))
-                advance(frame.time_s - start)
+                    bar.show(json.dumps(frame_record(frame.number, frame.time_s, frame.faces)))
+                bar.advance(frame.time_s - start)
             if stopped:
                 failure = f"interrupted{outputs.going_on}"
         except VideoWriteError as error:

@@ -14,15 +14,7 @@ import numpy as np
 from PIL import Image
 
 from mien.detection.boxes import VOTING_SCORE, Candidates, FloatArray, iou, joined, nms
-from mien.detection.decoding import (
-    LONGEST_PX,
-    MULTIPLE_PX,
-    Maps,
-    decode,
-    first_scale,
-    input_side,
-    whole_looks,
-)
+from mien.detection.decoding import LONGEST_PX, MULTIPLE_PX, Maps, decode, first_scale, input_side, whole_looks
 from mien.preprocessing import ImageArray
 
 WHOLE_PX = (640, 1280)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MissingExtraError
+from mien.evaluation.series import Row, report_name
+from mien.evaluation.series_tables import SeriesReports
 
 try:
     from matplotlib.axes import Axes
@@ -150,3 +152,27 @@ def draw_risk_coverage(report: Mapping[str, Any], file: Path) -> None:
 
 def _title(report: Mapping[str, Any], measure: str, key: str) -> str:
     return f"{report['model']} on {report['dataset']} {report['split']}: {measure} {report[key]:.3f}"
+
+
+def draw_series(rows: Sequence[Row], reports: SeriesReports, file: Path) -> None:
+    """Write the PublicTest accuracies of the rows of a table as a PNG, with their intervals; a dot for each seed."""
+    figure = Figure(figsize=(9, 0.9 + 0.55 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        for report, offset in zip(reports.found[report_name(row.arm, row.form)].values(), (0, 0.3, 0.6), strict=False):
+            low, high = report["accuracy_interval"]
+            axes.plot([low, high], [place + offset] * 2, color="tab:blue", alpha=0.5)
+            axes.plot(report["accuracy"], place + offset, "o", color="tab:blue")
+            axes.annotate(
+                f"{report['accuracy']:.3f}",
+                (high, place + offset),
+                xytext=(5, -3),
+                textcoords="offset points",
+                fontsize=8,
+            )
+    axes.set_yticks(range(len(rows)), [row.title for row in rows])
+    axes.margins(x=0.12, y=0.12)
+    axes.invert_yaxis()
+    axes.set_xlabel("PublicTest accuracy after a short schedule, 95 % bootstrap interval; a dot a seed")
+    axes.grid(axis="x", alpha=0.3)
+    figure.savefig(file, dpi=120)

@@ -17,6 +17,7 @@ from mien.atomic import replacing
 from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
 from mien.evaluation.face_batches import face_batches, join_batches, shared_classes, shared_scores
+from mien.evaluation.markdown import markdown_table
 from mien.expressions import FERPLUS_8
 from mien.scorer import Scorer
 from mien.weights import ModelCard
@@ -48,28 +49,25 @@ class Report:
     def to_markdown(self) -> str:
         """The report as a page for people."""
         values = self.values
-        lines = [
-            f"# {values['model']} on {values['dataset']}, {values['split']}",
-            "",
-            f"{values['protocol']}",
-            "",
-            "| measure | whole split | without images of the training split |",
-            "|---|---|---|",
-        ]
         others = values["without_training_duplicates"]
         rows = [("images", f"{values['n']}", f"{others['n']}" if others else "-")]
         rows += [
             (key.replace("_", " "), _with_interval(values, key), _with_interval(others, key) if others else "-")
             for key in MEASURES
         ]
-        lines += [f"| {' | '.join(row)} |" for row in rows]
-        lines += ["", "| class | images | recall | precision | F1 |", "|---|---|---|---|---|"]
-        for name, found in values["per_class"].items():
-            note = "" if found["n"] >= SMALLEST_CLASS else " (too few for a claim)"
-            lines.append(
-                f"| {name} | {found['n']}{note} | {_with_interval(found, 'recall')} | "
-                f"{_with_interval(found, 'precision')} | {found['f1']:.3f} |"
+        lines = [f"# {values['model']} on {values['dataset']}, {values['split']}", "", f"{values['protocol']}", ""]
+        lines += [markdown_table(("measure", "whole split", "without images of the training split"), rows), ""]
+        classes = [
+            (
+                name,
+                f"{found['n']}" if found["n"] >= SMALLEST_CLASS else f"{found['n']} (too few for a claim)",
+                _with_interval(found, "recall"),
+                _with_interval(found, "precision"),
+                f"{found['f1']:.3f}",
             )
+            for name, found in values["per_class"].items()
+        ]
+        lines.append(markdown_table(("class", "images", "recall", "precision", "F1"), classes))
         if votes := values["votes"]:
             lines += ["", f"Against {votes['n']} distributions of people's votes: "]
             lines[-1] += f"KL divergence {_with_interval(votes, 'kl_divergence')} nats; "
@@ -85,9 +83,8 @@ class Report:
             )
         names = values["expressions"]
         lines += ["", "Confusion: rows are labels, columns answers.", ""]
-        lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-        for name, row in zip(names, values["confusion_matrix"], strict=True):
-            lines.append(f"| {name} | {' | '.join(map(str, row))} |")
+        matrix = ([name, *map(str, row)] for name, row in zip(names, values["confusion_matrix"], strict=True))
+        lines.append(markdown_table(["", *names], matrix))
         return "\n".join(lines) + "\n"
 
     def draw(self, file: Path) -> None:

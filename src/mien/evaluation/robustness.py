@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mien.datasets import Dataset
 from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, require_corruption
 from mien.evaluation.face_batches import FaceBatch, face_batches, join_batches, shared_classes, shared_scores
+from mien.evaluation.markdown import markdown_table
 from mien.evaluation.report import NO_AUGMENTATION, Report, classification_measures, protocol_of, vote_measures
 from mien.scorer import Scorer
 from mien.weights import ModelCard
@@ -53,7 +54,7 @@ class RobustnessReport:
             "",
             f"{values['n']} images; untouched accuracy {untouched['accuracy']:.4f} [{low:.4f}, {high:.4f}].",
             "",
-            *(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)),
+            markdown_table(header, rows),
         ]
         return "\n".join(lines) + "\n"
 

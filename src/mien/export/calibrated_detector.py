@@ -5,7 +5,6 @@ threshold stands in the file's manifest entry, where `FaceFinder` reads it.
 """
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from mien.atomic import replacing
 from mien.errors import ModelError
 from mien.evaluation.detector_calibration import ScoreMap
 from mien.evaluation.operating_point import OperatingPoint
@@ -43,9 +43,8 @@ def write_calibrated(detector: str, out: Path, point: OperatingPoint, calibratio
     calibrated = with_score_map(encoded, point.score_map, entry)
     _check(detector, encoded, calibrated, point.score_map)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".part")
-    temporary.write_bytes(calibrated)
-    os.replace(temporary, out)
+    with replacing(out) as temporary:
+        temporary.write_bytes(calibrated)
     enter_into_manifest(manifest, out, calibrated, entry, "detectors")
 
 

@@ -77,20 +77,20 @@ def _start(state: Training, last: Path, resume: bool) -> None:
 def _run_epochs(state: Training, out: Path) -> None:
     experiment, epochs = state.experiment, state.experiment.schedule.epochs
     costs = [(input_size_px(experiment, epoch) / experiment.data.size_px) ** 2 for epoch in range(epochs)]
-    progress = Progress(costs, state.method.steps_per_epoch())
-    while state.epoch < epochs:
-        row = state.run_epoch(progress)
-        if not math.isfinite(row["training_loss"]):
-            raise ExperimentError(
-                f"{experiment.name}: expected a finite loss, found {row['training_loss']} in epoch "
-                f"{state.epoch}; try a lower learning rate or clip_norm"
-            )
-        checkpoint = state.checkpoint()
-        if is_best(state.history, f"selection_{state.task.selected_by}"):
-            save_checkpoint(out / BEST, checkpoint)
-        save_checkpoint(out / LAST, checkpoint)
-        write_log(out / LOG, state.history)
-        progress.epoch(row)
+    with Progress(costs, state.method.steps_per_epoch()) as progress:
+        while state.epoch < epochs:
+            row = state.run_epoch(progress)
+            if not math.isfinite(row["training_loss"]):
+                raise ExperimentError(
+                    f"{experiment.name}: expected a finite loss, found {row['training_loss']} in epoch "
+                    f"{state.epoch}; try a lower learning rate or clip_norm"
+                )
+            checkpoint = state.checkpoint()
+            if is_best(state.history, f"selection_{state.task.selected_by}"):
+                save_checkpoint(out / BEST, checkpoint)
+            save_checkpoint(out / LAST, checkpoint)
+            write_log(out / LOG, state.history)
+            progress.epoch(row)
 
 
 def check_experiment(experiment: Experiment) -> None:

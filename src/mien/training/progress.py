@@ -1,64 +1,71 @@
-"""What a person sees of a training: lines in the log of the library, and a csv of all epochs."""
+"""What a person sees of a training: a bar, or a line now and then; a line for each epoch; a csv log."""
 
 import csv
-import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 from torch import Tensor
 
 from mien.atomic import replacing
+from mien.progress_bar import NO_COUNT, ProgressBar, duration
 
-LOGGER = logging.getLogger("mien")
-SECONDS_BETWEEN_LINES = 30.0
-SECONDS_BETWEEN_UPDATES = 0.5
 ESTIMATED_AFTER_STEPS = 4
 
 
 class Progress:
-    """Logs progress: an estimate after a few steps, then now and then epoch, step, loss, images/s, time left.
+    """Tells an estimate after a few steps, then epoch, step, loss, images/s and the time left.
 
-    The lines between two epochs are marked as `live`; on level DEBUG there are more of them, for a terminal.
     costs: the relative time of each epoch, which differs where input sizes do.
     """
 
     def __init__(self, costs: Sequence[float], steps_per_epoch: int) -> None:
         self._costs, self._steps = costs, steps_per_epoch
-        self._logged = self._shown = self._started = time.perf_counter()
-        self._first: tuple[int, int] | None = None
-        self._steps_timed = 0
+        self._bar: ProgressBar | None = None
+        self._whole = 0.0
+        self._epoch = self._step = self._steps_timed = self._images = 0
+        self._loss_sum: Tensor | None = None
 
-    def _work_left(self, epoch: int, step: int) -> float:
-        """Cost of the steps after a step, in steps of cost 1."""
-        return self._costs[epoch] * (self._steps - step - 1) + sum(self._costs[epoch + 1 :]) * self._steps
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.__exit__(kind, error, trace)
+
+    def _work_left(self) -> float:
+        """Cost of the steps after this one, in steps of cost 1."""
+        return (
+            self._costs[self._epoch] * (self._steps - self._step - 1)
+            + sum(self._costs[self._epoch + 1 :]) * self._steps
+        )
 
     def step(self, epoch: int, step: int, images: int, loss_sum: Tensor) -> None:
         """Called after each step of `images` faces; reads the loss from the device only when a line is due."""
-        now = time.perf_counter()
-        if self._first is None:  # the first step also allocates
-            self._first = (epoch, step)
-            self._logged = self._shown = self._started = now
+        self._epoch, self._step, self._images, self._loss_sum = epoch, step, images, loss_sum
+        if self._bar is None:  # the first step also allocates
+            self._whole = self._work_left()
+            self._bar = ProgressBar(self._whole, self._title, NO_COUNT)
             return
+        self._bar.advance(self._whole - self._work_left())
         self._steps_timed += 1
-        if self._steps_timed == ESTIMATED_AFTER_STEPS:
-            left = self._work_left(epoch, step)
-            whole = (now - self._started) / (self._work_left(*self._first) - left) * left
-            epochs = len(self._costs) - epoch
-            LOGGER.info("%s epochs of %s steps: about %s", epochs, self._steps, duration(whole))
-        due = now - self._logged >= SECONDS_BETWEEN_LINES
-        if not due and (now - self._shown < SECONDS_BETWEEN_UPDATES or not LOGGER.isEnabledFor(logging.DEBUG)):
-            return
-        self._shown, self._logged = now, now if due else self._logged
-        left = self._work_left(epoch, step)
-        per_work = (now - self._started) / (self._work_left(*self._first) - left)
-        LOGGER.log(
-            logging.INFO if due else logging.DEBUG,
-            f"epoch {epoch + 1}/{len(self._costs)}  step {step + 1}/{self._steps}  "
-            f"loss {loss_sum.item() / (step + 1):.4f}  {images / (per_work * self._costs[epoch]):.0f} images/s  "
-            f"{duration(per_work * left)} left",
-            extra={"live": True},
-        )
+        if self._steps_timed == ESTIMATED_AFTER_STEPS and self._bar.pace_s is not None:
+            left = duration(self._bar.pace_s * self._work_left())
+            self._bar.tell(f"{len(self._costs) - epoch} epochs of {self._steps} steps: about {left}")
+
+    def _title(self) -> str:
+        """Where the training is."""
+        assert self._loss_sum is not None
+        parts = [
+            f"epoch {self._epoch + 1}/{len(self._costs)}",
+            f"step {self._step + 1}/{self._steps}",
+            f"loss {self._loss_sum.item() / (self._step + 1):.4f}",
+        ]
+        if self._bar and self._bar.pace_s:
+            parts.append(f"{self._images / (self._bar.pace_s * self._costs[self._epoch]):.0f} images/s")
+        return "  ".join(parts)
 
     def epoch(self, row: dict[str, float]) -> None:
         """Called after each epoch with its row of the log."""
@@ -68,15 +75,8 @@ class Progress:
             if name.startswith("selection_") and name != "selection_loss"
         ]
         selected = f"  selection: {', '.join(found)}" if found else ""
-        LOGGER.info(f"epoch {row['epoch']:.0f}/{len(self._costs)}  loss {row['training_loss']:.4f}{selected}")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 12 min, 3 h 05 min."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+        assert self._bar is not None  # an epoch has steps
+        self._bar.tell(f"epoch {row['epoch']:.0f}/{len(self._costs)}  loss {row['training_loss']:.4f}{selected}")
 
 
 def write_log(file: Path, history: list[dict[str, float]]) -> None:

@@ -8,8 +8,6 @@ anew in every epoch and for every student.
 
 import hashlib
 import json
-import logging
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,18 +23,16 @@ from mien.atomic import replacing
 from mien.errors import CheckpointError
 from mien.expressions import FERPLUS_8
 from mien.preprocessing import Preprocessing
+from mien.progress_bar import ProgressBar
 from mien.training.augmentation import augment
 from mien.training.averaged import averaged_network
 from mien.training.batches import BatchSource, normalised
 from mien.training.checkpoint import load_checkpoint
 from mien.training.initial_weights import find_initial_weights
 from mien.training.machine import mixed_precision
-from mien.training.progress import duration
 from mien.training.randomness import generator
 
-LOGGER = logging.getLogger("mien")
 DRAWN_AT_ONCE, ASKED_AT_ONCE = 1024, 256
-SECONDS_BETWEEN_LINES = 30.0
 
 
 @dataclass(frozen=True)
@@ -121,16 +117,13 @@ class Teachers:
 
     def _compute(self, file: Path, view: Tensor) -> None:
         found: dict[str, list[Tensor]] = {}
-        started = shown = time.perf_counter()
-        parts = torch.split(view, ASKED_AT_ONCE)
-        for position, part in enumerate(parts, start=1):
-            for name, probabilities in self._ask(part).items():
-                found.setdefault(name, []).append(probabilities.to(torch.float16))
-            now = time.perf_counter()
-            if now - shown >= SECONDS_BETWEEN_LINES:
-                shown = now
-                left = duration((now - started) / position * (len(parts) - position))
-                LOGGER.info("teachers answer %s: %s left", file.stem, left)
+        done = 0
+        with ProgressBar(len(view), f"teachers answer {file.stem}") as bar:
+            for part in torch.split(view, ASKED_AT_ONCE):
+                for name, probabilities in self._ask(part).items():
+                    found.setdefault(name, []).append(probabilities.to(torch.float16))
+                done += len(part)
+                bar.advance(done)
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary:
             temporary.write_bytes(save({name: torch.cat(each).cpu() for name, each in found.items()}))

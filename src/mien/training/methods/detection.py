@@ -1,4 +1,4 @@
-"""Face detection on composed scenes (scenes.py), with the losses of detection_losses.py."""
+"""Face detection on composed scenes (scenes.py), with the losses of mien.training.detector.losses."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
