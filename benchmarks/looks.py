@@ -91,9 +91,7 @@ def following(finder: FaceFinder, repeats: int) -> dict[str, float]:
     times: dict[str, list[float]] = {"whole": [], "small": []}
     for _ in range(repeats * 4):
         times["whole"].append(seconds(lambda: finder.detect(image)))
-        times["small"].append(
-            seconds(lambda: [small.detect(crop_face(image, face.box_xyxy, crop)) for face in faces])
-        )
+        times["small"].append(seconds(lambda: [small.detect(crop_face(image, face.box_xyxy, crop)) for face in faces]))
     whole, known = (statistics.median(each) for each in times.values())
     return {"faces": len(faces), "over a look at the whole": round(known / whole, 2)}
 

@@ -78,7 +78,7 @@ class Candidates:
     @property
     def centres_xy(self) -> FloatArray:
         """(N, 2) of the boxes."""
-        centres: FloatArray = (self.boxes_xyxy[:, :2] + self.boxes_xyxy[:, 2:]) / 2
+        centres: FloatArray = (self.boxes_xyxy[:, :2] + self.boxes_xyxy[:, 2:]) * np.float32(0.5)
         return centres
 
     def moved(self, factor: FloatArray, offset: FloatArray | None = None) -> "Candidates":
