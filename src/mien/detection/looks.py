@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mien.detection.boxes import VOTING_SCORE, Candidates, FloatArray, iou, joined, nms
@@ -23,6 +24,7 @@ WELL_SEEN_PX, CONFIRMED = 28, 0.3
 """Faces that were so large in the look before (square root of the area) are believed only where it, or one before,
 suggested one that iou so much: single looks take buttons and badges for faces (chosen)."""
 ENLARGED_PX = 640
+"""Pictures with fewer pixels are enlarged up to this in these looks (chosen by recall on faces-dev)."""
 LEAST_FINER, MOST_FINER = 1.25, 3.0
 """A look that is less finer than the one before is left out; the last one is at most so much finer (chosen)."""
 TILE_PX, SHARED_PX = 896, 80
@@ -66,11 +68,11 @@ class Tile:
         """Whether there is no other tile."""
         return self.across.owned == self.down.owned == (-math.inf, math.inf)
 
-    def owns(self, found: Candidates) -> "np.typing.NDArray[np.bool_]":
+    def owns(self, found: Candidates) -> NDArray[np.bool_]:
         """Whether each candidate, in pixels of the picture, belongs to this tile."""
         x, y = found.centres_xy.T
         (left, right), (top, bottom) = self.across.owned, self.down.owned
-        owned: np.typing.NDArray[np.bool_] = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+        owned: NDArray[np.bool_] = (x >= left) & (x < right) & (y >= top) & (y < bottom)
         return owned
 
 

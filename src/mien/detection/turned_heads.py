@@ -17,8 +17,8 @@ from mien.preprocessing import ImageArray
 
 AGAIN_PX = 96
 """Side of the square in which a face is looked at again, and twice the longer side of the face's box in it (chosen on
-LFW and people.parquet: of faces surer than 0.6, this refuses 1 in 170 upright ones and leaves 1 in 15 of those upside
-down)."""
+250 pictures of people.parquet: of faces surer than 0.6 in smoother crops, 3 of 517 upright ones were refused, and 10 of
+125 left in pictures that stood upside down)."""
 SAME_PLACE, LEAST_SCORE = 0.2, 0.02
 """A candidate that iou the face by so much speaks for it, with whatever score (chosen)."""
 DOUBTED = 0.75
@@ -70,7 +70,7 @@ def is_upside_down(
 def _crop(image: ImageArray, x: float, y: float, side: float, roll: float) -> ImageArray:
     """The square around a place, turned upright, as uint8 (96, 96, 3); black outside of the image.
 
-    A third of the time of `crop_face`, and not as smooth.
+    Faster than `crop_face`, and not as smooth.
     """
     reach = side * math.sqrt(0.5) + 1
     left, top = max(0, math.floor(x - reach)), max(0, math.floor(y - reach))
