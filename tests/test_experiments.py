@@ -65,10 +65,13 @@ def test_wrong_experiments_are_named(tmp_path: Path, text: str, message: str) ->
     [
         ({"network": {"name": "rlr-cnet", "options": {"dropout": "a"}}}, "network rlr-cnet: "),
         ({"network": {"name": "rlr-cnet", "options": {"dropout": 2.0}}}, "network rlr-cnet: dropout"),
-        ({"network": {"name": "rlr-cnet", "options": {"beta": 0}}}, "beta must be at least 0.2"),
+        (
+            {"network": {"name": "rlr-cnet", "options": {"attention": "all"}}},
+            "attention must be one of none, ",
+        ),
         ({"method": {"options": {"label_smooth": 0.1}}}, "method standard: unknown key 'label_smooth'"),
         ({"method": {"name": "cumulative"}}, "method cumulative: expected a network with two branches, rlr-cnet-dual"),
-        ({"network": {"name": "rlr-cnet-dual", "options": {"attention_groups": 3}}}, "464 channels need .*, not 3"),
+        ({"network": {"name": "rlr-cnet-dual", "options": {"beta": 1.0}}}, "unknown option beta; known: activation, "),
         ({"augmentation": {"mask_fill": "black"}}, "mask_fill does nothing without erasing, masking or masked_copies"),
         (
             {"augmentation": {"masking": 1.0, "mask_area": [0.1, 0.3]}},

@@ -12,7 +12,6 @@ from mien.models import build_network, count_multiply_adds
 from mien.models.attention import (
     ComplementaryPoolingAttention,
     CoordinateAttention,
-    MaxCoordinateAttention,
     SqueezeExcitation,
     make_divisible,
 )
@@ -74,9 +73,7 @@ def test_unknown_arms_are_named() -> None:
         build_network("fer-mobilenet-v3", 8, 3, {"arm": "big"})
 
 
-@pytest.mark.parametrize(
-    "layer_class", [SqueezeExcitation, CoordinateAttention, MaxCoordinateAttention, ComplementaryPoolingAttention]
-)
+@pytest.mark.parametrize("layer_class", [SqueezeExcitation, CoordinateAttention, ComplementaryPoolingAttention])
 def test_attention_keeps_the_shape_and_weighs_between_0_and_1(layer_class: type[nn.Module]) -> None:
     x = torch.rand(2, 40, 5, 7) + 0.5
     weights = layer_class(40).eval()(x) / x
@@ -100,8 +97,6 @@ def test_coordinate_attention_follows_its_equations() -> None:
     x = torch.randn(2, 16, 5, 7)
     layer = CoordinateAttention(16).eval()
     torch.testing.assert_close(layer(x), x * pooled(layer, x.mean(dim=3), x.mean(dim=2)))
-    of_maxima = MaxCoordinateAttention(16).eval()
-    torch.testing.assert_close(of_maxima(x), x * pooled(of_maxima, x.amax(dim=3), x.amax(dim=2)))
 
 
 def test_the_crossing_of_complementary_pooling_has_no_effect() -> None:

@@ -10,6 +10,8 @@ from mien.models import NETWORKS, build_network, count_multiply_adds
 from mien.models.attention import ShuffleAttention
 from mien.models.blocks import BetaMish, DepthwiseConvolution, interleave
 from mien.models.rlr_cnet import RlrCnetDual
+from mien.training.checkpoint import load_checkpoint
+from mien.training.initial_weights import find_initial_weights
 
 
 def convolution_and_linear_parameters(network: nn.Module) -> int:
@@ -68,15 +70,6 @@ def test_forward_is_classify_after_features(name: str) -> None:
     assert network(faces).shape == (3, 5)
 
 
-def test_clipped_activation_is_an_option_without_parameters() -> None:
-    plain = build_network("rlr-cnet", 7, 1, {})
-    active = build_network("rlr-cnet", 7, 1, {"clipped_activation": "beta-mish"})
-    assert sum(p.numel() for p in plain.parameters()) == sum(p.numel() for p in active.parameters())
-    active.load_state_dict(plain.state_dict())
-    faces = torch.randn(2, 1, 48, 48)
-    assert not torch.allclose(plain.eval()(faces), active.eval()(faces))
-
-
 def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(
         ExperimentError,
@@ -133,17 +126,12 @@ def test_depthwise_convolution_is_the_same_in_training(side: int, stride: int) -
     ("options", "convolution_and_linear", "attention"),
     [
         ({}, 1_018_203, 174),
-        ({"attention": "none"}, 1_018_203, 0),
-        ({"attention_groups": 2}, 1_018_203, 6 * 116),
-        ({"attention": "after-last-convolution"}, 1_018_203, 48),
-        ({"attention": "after-each-stage"}, 1_018_203, 3 * 174),
         ({"head": "concatenated"}, 1_018_203 + 7 * 1024, 174),
         ({"head": "two"}, 1_018_203 + 7 * 1024 - 7, 174),
-        ({"sharing": "all-but-last-unit"}, 1_018_203 + 232 * (232 + 25), 174),
     ],
 )
 def test_parameters_of_the_branches(options: dict[str, Any], convolution_and_linear: int, attention: int) -> None:
-    """Shuffle attention adds 6 C / (2G); the heads and the separate unit what their form says."""
+    """Shuffle attention adds 6 C / (2G); the heads what their form says."""
     network = build_network("rlr-cnet-dual", 7, 3, options)
     assert convolution_and_linear_parameters(network) == convolution_and_linear
     own = sum(
@@ -156,10 +144,6 @@ def test_parameters_of_the_branches(options: dict[str, Any], convolution_and_lin
     ("options", "millions"),
     [
         ({}, 6.732 + 1.90),
-        ({"attention": "none"}, 6.732),
-        ({"attention": "after-last-convolution"}, 6.732),
-        ({"sharing": "all-but-last-unit"}, 6.732 + 1.90 + 0.24),
-        ({"attention": "after-each-stage"}, 2 * 6.732 - 1.339 - 0.007),  # stem, stage 2 and head once
         ({"head": "concatenated"}, 6.732 + 1.90 + 0.007),
         ({"head": "two"}, 6.732 + 1.90 + 0.007),
     ],
@@ -167,7 +151,7 @@ def test_parameters_of_the_branches(options: dict[str, Any], convolution_and_lin
 def test_multiply_adds_of_both_branches(options: dict[str, Any], millions: float) -> None:
     """At 48 px with the published stem one path takes 6.7 M; what follows the first attention is paid twice.
 
-    The last convolution on 2 x 2 places: 464 * 1024 * 4 = 1.90 M; the separate unit 232 * (232 + 25) * 4 = 0.24 M.
+    The last convolution on 2 x 2 places: 464 * 1024 * 4 = 1.90 M.
     """
     network = build_network("rlr-cnet-dual", 7, 3, {"stem": "stride4", **options})
     assert count_multiply_adds(network, 3, 48) / 1e6 == pytest.approx(millions, abs=0.005)
@@ -183,10 +167,6 @@ DUAL_OPTIONS: list[dict[str, Any]] = [
     {},
     {"head": "two"},
     {"head": "concatenated"},
-    {"sharing": "all-but-last-unit"},
-    {"attention": "none"},
-    {"attention": "after-last-convolution"},
-    {"attention": "after-each-stage", "sharing": "all-but-last-unit", "head": "concatenated"},
 ]
 
 
@@ -212,8 +192,7 @@ def test_both_branches_on_one_face_and_the_feature_branch_alone(options: dict[st
     torch.testing.assert_close(network.forward_branches(others, faces)[1], rebalanced)
     alone = network.feature_branch().eval()
     torch.testing.assert_close(alone(faces), network.classify(network.mix(regular, rebalanced, 1.0)))
-    if options.get("attention") != "none":
-        assert not torch.allclose(regular, rebalanced)
+    assert not torch.allclose(regular, rebalanced)
 
 
 def test_shuffle_attention_follows_its_equations() -> None:
@@ -253,10 +232,7 @@ def test_groups_must_divide_the_channels(channels: int, possible: set[int]) -> N
                 ShuffleAttention(channels, groups)
 
 
-def test_groups_need_one_place_of_attention() -> None:
-    with pytest.raises(ExperimentError, match="attention_groups needs attention"):
-        build_network("rlr-cnet", 7, 1, {"attention_groups": 2})
-    with pytest.raises(ExperimentError, match="after each stage they are 2, 4, 8"):
-        build_network("rlr-cnet", 7, 1, {"attention": "after-each-stage", "attention_groups": 2})
-    with pytest.raises(ExperimentError, match="beta and clipped_activation are for the activation beta-mish"):
-        build_network("rlr-cnet", 7, 1, {"activation": "relu", "beta": 1.0})
+def test_packaged_weights_of_rlr_cnet_still_fit() -> None:
+    checkpoint = load_checkpoint(find_initial_weights("rlr-cnet"))
+    network = build_network("rlr-cnet", 7, 1, checkpoint.facts["network_options"])
+    network.load_state_dict(checkpoint.part("average"))

@@ -3,8 +3,8 @@
 Shuffle attention: Zhang and Yang, "SA-Net: Shuffle Attention for Deep Convolutional Neural Networks",
 ICASSP 2021, https://arxiv.org/abs/2102.00240, and its reference code.
 Squeeze-and-excitation as in MobileNetV3: Howard et al., ICCV 2019, https://arxiv.org/abs/1905.02244.
-Coordinate attention: Hou, Zhou, Feng, CVPR 2021, https://arxiv.org/abs/2103.02907; its max and its complementary
-pooling variant: Liang et al., IET Image Process. 2023, 17(8), 2375, https://doi.org/10.1049/ipr2.12798, and its code.
+Coordinate attention: Hou, Zhou, Feng, CVPR 2021, https://arxiv.org/abs/2103.02907; its complementary pooling
+variant: Liang et al., IET Image Process. 2023, 17(8), 2375, https://doi.org/10.1049/ipr2.12798, and its code.
 """
 
 import torch
@@ -96,15 +96,6 @@ class CoordinateAttention(nn.Module):
         rows, columns = torch.split(f, [height, width], dim=2)
         weighted: Tensor = x * self.rows(rows).sigmoid() * self.columns(columns.transpose(2, 3)).sigmoid()
         return weighted
-
-
-class MaxCoordinateAttention(CoordinateAttention):
-    """Coordinate attention on maxima instead of means."""
-
-    def squeezed(self, x: Tensor) -> Tensor:
-        """As in coordinate attention, of maxima."""
-        pooled: Tensor = self.squeeze(_rows_and_columns(_maximum(x, 3), _maximum(x, 2)))
-        return pooled
 
 
 class ComplementaryPoolingAttention(CoordinateAttention):
