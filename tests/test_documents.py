@@ -42,7 +42,7 @@ def test_the_trees_in_the_readme_are_true() -> None:
     present = {f"{each.name}/" if each.is_dir() else each.name for each in REPOSITORY.iterdir()}
     for name in ("scripts", "benchmarks"):
         present |= {f"{name}/{each.name}" for each in (REPOSITORY / name).iterdir() if each.is_file()}
-    generated = re.compile(r"\.git.*|\.\w+_cache/|\.venv/|runs/|demo-output/|dist/|src/|.*\.pyc")
+    generated = re.compile(r"\.hypothesis/|build/|\.git.*|\.\w+_cache/|\.venv/|runs/|demo-output/|dist/|src/|.*\.pyc")
     assert {each for each in present if not generated.fullmatch(each)} == set(found) - {"src/mien/"}
     assert [each for each, sentence in found.items() if not sentence] == ["scripts/", "benchmarks/"]
 

@@ -234,5 +234,5 @@ def test_groups_must_divide_the_channels(channels: int, possible: set[int]) -> N
 
 def test_packaged_weights_of_rlr_cnet_still_fit() -> None:
     checkpoint = load_checkpoint(find_initial_weights("rlr-cnet"))
-    network = build_network("rlr-cnet", 7, 1, checkpoint.facts["network_options"])
+    network = build_network("rlr-cnet", 7, 1, checkpoint.header.experiment.network.options)
     network.load_state_dict(checkpoint.part("average"))

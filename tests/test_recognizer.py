@@ -207,7 +207,7 @@ def test_the_runtime_needs_no_laboratory(examples: Path) -> None:
         "torch pandas pyarrow matplotlib pydantic safetensors onnx",
         f"""
 import importlib, pkgutil, mien
-laboratory = ("mien.models", "mien.training", "mien.export.pipeline", "mien.evaluation.plots", "mien.__main__")
+laboratory = ("mien.models", "mien.training", "mien.export", "mien.evaluation.plots", "mien.__main__")
 found = pkgutil.walk_packages(mien.__path__, "mien.", onerror=lambda name: None)
 names = [each.name for each in found if not each.name.startswith(laboratory)]
 assert len(names) > 15, names

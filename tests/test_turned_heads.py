@@ -10,9 +10,9 @@ from PIL import Image
 
 from mien.detection.boxes import Candidates, iou, upright_box
 from mien.detection.face_finder import FaceFinder
-from mien.detection.turned_heads import turned_back
+from mien.detection.turned_heads import find_any_way_up, turned_back
 from mien.images import read_image
-from mien.preprocessing import Preprocessing, crop_face
+from mien.preprocessing import ImageArray, Preprocessing, crop_face
 
 BOXES = {"eileen-collins": (178, 65, 268, 176), "grace-hopper": (186, 125, 352, 333)}
 
@@ -99,3 +99,17 @@ def test_the_box_of_a_face_on_its_side_stands_upright(turns: int) -> None:
     lying = np.array([0, 0, 120, 100] if turns % 2 else [0, 0, 100, 120], np.float32)
     x, y = (60, 50) if turns % 2 else (50, 60)
     assert upright_box(lying, 90.0 * turns) == pytest.approx((x - 50, y - 60, x + 50, y + 60))
+
+
+def test_landmarks_of_other_turns_have_no_say() -> None:
+    """A network that finds the same upright face, whatever it is shown: the box of all four turns is the same."""
+    box = np.array([[20, 20, 80, 80]], np.float32)
+    landmarks = np.array([[[35, 40], [65, 40], [50, 55], [40, 65], [60, 65]]], np.float32)
+    scores = iter((0.9, 0.8, 0.7, 0.6))
+
+    def find(image: ImageArray) -> Candidates:
+        return Candidates(box, np.array([next(scores)], np.float32), landmarks)
+
+    found = find_any_way_up(np.zeros((100, 100, 3), np.uint8), find, 0.4)
+    assert found.scores.tolist() == pytest.approx([0.9])
+    assert (found.landmarks_xy == landmarks).all()

@@ -64,18 +64,21 @@ def iou(box: ArrayLike, boxes: ArrayLike) -> FloatArray:
     return result
 
 
-def nms(candidates: Candidates, overlap: float, score_threshold: float = 0.0) -> Candidates:
+def nms(
+    candidates: Candidates, overlap: float, score_threshold: float = 0.0, voting_iou: float | None = VOTING_IOU
+) -> Candidates:
     """Non-maximum suppression: the surest of each group of candidates that overlap more than allowed, and score enough.
 
     Its landmarks are the mean, by scores, of those of the candidates that nearly agree with it, which is steadier
     (Bazarevsky et al., "BlazeFace", 2019, https://arxiv.org/abs/1907.05047); the mean of boxes was less precise.
+    voting_iou: from which on they nearly agree; None for its own alone.
     """
     left = np.arange(len(candidates.scores))
     kept, landmarks = [], []
     while len(left) and candidates.scores[left[0]] >= score_threshold:
         shared = iou(candidates.boxes_xyxy[left[0]], candidates.boxes_xyxy[left])
         heard = candidates.scores[left] >= min(VOTING_SCORE, candidates.scores[left[0]])
-        agreeing = left[heard & (shared >= VOTING_IOU)]
+        agreeing = left[:1] if voting_iou is None else left[heard & (shared >= voting_iou)]
         weights = candidates.scores[agreeing]
         kept.append(left[0])
         landmarks.append(np.tensordot(weights / weights.sum(), candidates.landmarks_xy[agreeing], axes=1))

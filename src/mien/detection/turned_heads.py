@@ -31,7 +31,7 @@ def find_any_way_up(image: ImageArray, find: Callable[[ImageArray], Candidates],
     looks = [
         turned_back(find(np.ascontiguousarray(np.rot90(image, turns))), turns, width, height) for turns in range(4)
     ]
-    return nms(joined(looks), overlap)
+    return nms(joined(looks), overlap, voting_iou=None)  # landmarks of other turns are another face's
 
 
 def turned_back(found: Candidates, turns: int, width: int, height: int) -> Candidates:

@@ -1,6 +1,7 @@
 """The tables of README.md, each between marks of its name, from reports/ and the series in experiments/."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ SMALLER_FILES = {
 """Reports of packaged networks that stand beside those of other precisions, and the precision that they are of."""
 TRAINED_FORMS = {"48 px, no stride in row 2": "fer-mobilenet-ferplus-public_test.json"}
 """Reports of the forms of fer-mobilenet that were trained."""
+CORRUPTED = ("mien-1m", "fer-mobilenet", "rlr-cnet")
+"""Networks with a report on corrupted faces."""
 
 
 def readme_tables(repository: Path) -> dict[str, str]:
@@ -46,6 +49,7 @@ def readme_tables(repository: Path) -> dict[str, str]:
         "video": video_table(_read(reports / "video" / "speed.json"), _read(reports / "video" / "long-video.json")),
         "proposals": proposals_table(_read(reports / "joint" / "proposals-seed1.json")),
         "clustering": clustering_table(_read(reports / "joint" / "clustering.json")),
+        "corruptions": corruptions_table([_read(reports / "corruptions" / f"{name}.json") for name in CORRUPTED]),
     }
     for name, series in find_series(repository / "experiments").items():
         tables |= series_tables(series, reports / name)
@@ -104,3 +108,22 @@ def precisions_table(reports: Path) -> str:
 def _read(file: Path) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return values
+
+
+def corruptions_table(measured: Sequence[dict[str, Any]]) -> str:
+    """A row for each corruption, a column for each report of `mien evaluate --corruptions`: accuracy, and the loss."""
+
+    def cells(name: str) -> list[str]:
+        found = []
+        for values in measured:
+            each = values["corruptions"].get(name)
+            found.append(f"{each['mean']['accuracy']:.3f} ({-each['mean']['drop']:+.3f})" if each else NOTHING)
+        return found
+
+    names = dict.fromkeys(name for values in measured for name in values["corruptions"])
+    untouched = [f"{values['untouched']['accuracy']:.3f}" for values in measured]
+    means = [f"{values['mean']['accuracy']:.3f} ({-values['mean']['drop']:+.3f})" for values in measured]
+    return markdown_table(
+        ["", *(f"{values['model']}, {values['dataset']}" for values in measured)],
+        [["untouched", *untouched], *([name, *cells(name)] for name in names), ["mean", *means]],
+    )
