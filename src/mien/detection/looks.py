@@ -1,8 +1,9 @@
 """Photographs looked at as finely as their pixels allow, within a budget: whole first, then finer in tiles.
 
 Looking again at overlapping tiles of a large picture is the idea of SAHI (Akyon et al., ICIP 2022,
-https://arxiv.org/abs/2202.06934); there all tiles are looked at. Here each look is twice as fine as the one before. The
-first finer one takes the whole picture; the others only the tiles where the look before suggests small faces.
+https://arxiv.org/abs/2202.06934); there all tiles are looked at. Here the whole picture is looked at ever more finely,
+up to 1,280 pixels, in tiles where it is large; a last, still finer look takes only the tiles where small faces are
+suggested.
 """
 
 import math
@@ -22,7 +23,7 @@ WHOLE_PX = (640, 1280)
 """Longer sides of the looks at the whole after the first (chosen: a face of 1/40 has 32 pixels in the last)."""
 WELL_SEEN_PX, CONFIRMED = 28, 0.3
 """Faces that were so large in the look before (square root of the area) are believed only where it, or one before,
-suggested one that iou so much: single looks take buttons and badges for faces (chosen)."""
+suggested one with at least this iou: single looks take buttons and badges for faces (chosen)."""
 ENLARGED_PX = 640
 """Pictures with fewer pixels are enlarged up to this in these looks (chosen by recall on faces-dev)."""
 LEAST_FINER, MOST_FINER = 1.25, 3.0

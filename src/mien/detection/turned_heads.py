@@ -20,7 +20,7 @@ AGAIN_PX = 96
 250 pictures of people.parquet: of faces surer than 0.6 in smoother crops, 3 of 517 upright ones were refused, and 10 of
 125 left in pictures that stood upside down)."""
 SAME_PLACE, LEAST_SCORE = 0.2, 0.02
-"""A candidate that iou the face by so much speaks for it, with whatever score (chosen)."""
+"""A candidate whose iou with the face is larger speaks for it, with whatever score (chosen)."""
 DOUBTED = 0.75
 """From this share of its own score on, that of the face upside down is held against it in the same square (chosen)."""
 

@@ -1,6 +1,6 @@
 """How good found faces are: average precision and recall. NumPy.
 
-A found face is right when it iou a true one by half (intersection over union), each true one once, the surest
+A found face is right when it overlaps a true one by half (intersection over union), each true one once, the surest
 first. True faces that do not count are neither missed nor wrong when found, and so are found faces without a true one
 that are smaller than those that count (the rule of COCO, Lin et al., ECCV 2014). Nor are found faces of which half lies
 in a box where nobody is sure what is shown (COCO's rule for crowds).
