@@ -1,4 +1,4 @@
-"""A trained face detector as ONNX: pixels in, the maps of face_finder.py out."""
+"""A trained face detector as ONNX: pixels in, the maps of decoding.py out."""
 
 from functools import partial
 from pathlib import Path

@@ -24,13 +24,15 @@ STEM_PX = 6
 
 
 class DenseFaceFinder(nn.Module):
-    """Pictures to a map for each stride: score logit, box and landmarks of each cell (mien/face_finder.py).
+    """Pictures to a map for each stride: score logit, box and landmarks of each cell (mien/detection/decoding.py).
 
     stem: channels at stride 4. widths, depths: channels and dense blocks of the strides 8, 16, 32, of which the first
     block halves the resolution. neck: channels of the pyramid. heads: dense blocks of each stride's head.
     """
 
     paper = "https://arxiv.org/abs/2101.03697"
+    bfloat16_on_cpu = True
+    """As for DenseFace."""
 
     def __init__(
         self,

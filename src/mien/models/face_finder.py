@@ -27,7 +27,7 @@ HEAD_DEPTHS = (2, 3, 3)
 
 
 class FaceFinder(nn.Module):
-    """Pictures to a map for each stride: score logit, box and landmarks of each cell (mien/face_finder.py)."""
+    """Pictures to a map for each stride: score logit, box and landmarks of each cell (mien/detection/decoding.py)."""
 
     paper = PAPER
 

@@ -26,7 +26,7 @@ def find_device(name: str | None) -> torch.device:
 def gains_from_bfloat16(network: nn.Module, device: torch.device) -> bool:
     """Whether a network trains faster in mixed precision there: on GPUs, and some on processors made for it."""
     if device.type == "cpu":
-        found = torch.cpu.get_capabilities()
+        found: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.8 may not have it
         made_for_it = found.get("avx512_bf16", False) or found.get("amx_bf16", False)
         return made_for_it and getattr(network, "bfloat16_on_cpu", False)
     return device.type == "cuda"

@@ -136,7 +136,7 @@ def _cheapest(index: Tensor, face: Tensor, cost: Tensor) -> tuple[Tensor, Tensor
 
 
 def decode_cells(values: Tensor, centres: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
-    """Boxes (P, 4) and landmarks (P, 5, 2) in pixels of values (P, 15) of cells, as in mien/face_finder.py."""
+    """Boxes (P, 4) and landmarks (P, 5, 2) in pixels of values (P, 15) of cells, as in mien/detection/decoding.py."""
     step = strides[:, None]
     middle = centres + values[:, 1:3] * step
     half = values[:, 3:5].clamp(max=5).exp() * (SIZE / 2) * step
