@@ -310,4 +310,4 @@ def test_pack_and_evaluate_agree_with_the_csv(tmp_path: Path) -> None:
     assert reports[2] == reports[3]
     assert reports[0]["n"] == 6
     assert reports[0]["without_training_duplicates"]["n"] == 5
-    assert "# rlr-cnet on ferplus, public_test" in done.stdout
+    assert "# mien-1m on ferplus, public_test" in done.stdout

@@ -87,12 +87,12 @@ def test_pictures_that_are_crops_get_the_crop_that_training_uses(for_crops: Reco
 def test_scores_of_a_batch_are_those_of_each_face(for_crops: Recognizer) -> None:
     faces = np.random.default_rng(0).integers(0, 256, (130, 48, 48, 1)).astype(np.uint8)
     scores = for_crops.score_faces(faces)
-    assert scores.shape == (130, 7)
+    assert scores.shape == (130, 8)
     assert scores.dtype == np.float32
     assert scores.sum(axis=1) == pytest.approx(1, abs=1e-5)
     alone = np.concatenate([for_crops.score_faces(faces[index : index + 1]) for index in (0, 64, 129)])
     assert scores[[0, 64, 129]] == pytest.approx(alone, abs=1e-5)
-    assert for_crops.score_faces(faces[:0]).shape == (0, 7)
+    assert for_crops.score_faces(faces[:0]).shape == (0, 8)
 
 
 def test_recognition_is_detection_crop_and_scores(recognizer: Recognizer, examples: Path) -> None:
@@ -134,7 +134,7 @@ def test_foreign_and_damaged_networks(tmp_path: Path) -> None:
 
 def test_a_packaged_network_that_was_changed_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     manifest = json.loads(MANIFEST.read_text())
-    name = manifest["models"]["rlr-cnet"]["file"]
+    name = manifest["models"][manifest["default"]]["file"]
     (tmp_path / name).write_bytes((FOLDER / name).read_bytes() + b"x")
     monkeypatch.setattr("mien.weights.FOLDER", tmp_path)
     with pytest.raises(ModelError, match=r"expected sha256 .* install mien again"):
