@@ -170,7 +170,7 @@ def test_people_and_their_share_go_together(
 def test_from_checkpoint_to_faces(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exported by the command line, found in a photograph that was never seen, and in a larger copy of it."""
     # A network that learned so little also takes drawn faces for ones that stand on their head.
-    monkeypatch.setattr("mien.detection.face_finder.is_upside_down", lambda *_: False)
+    monkeypatch.setattr("mien.detection.face_finder.are_upside_down", lambda _, faces, __: [False] * len(faces))
     out = tmp_path / "finder.onnx"
     result = CliRunner().invoke(app, ["export", str(run / "last.safetensors"), "--out", str(out), "--licence", "none"])
     assert result.exit_code == 0, result.output

@@ -2,11 +2,13 @@
 
 from typing import Literal
 
-from mien.detection.boxes import NMS_IOU, Candidates, roll_degrees, upright_box
+import numpy as np
+
+from mien.detection.boxes import NMS_IOU, Candidates, FloatArray, roll_degrees, upright_box
 from mien.detection.decoding import LARGEST_PX, MULTIPLE_PX, SCORE_THRESHOLD, Maps, find_faces, first_scale
 from mien.detection.detection import Detection
 from mien.detection.looks import find_in_photograph, whole_scales
-from mien.detection.turned_heads import find_any_way_up, is_upside_down
+from mien.detection.turned_heads import are_upside_down, find_any_way_up
 from mien.errors import ModelError
 from mien.preprocessing import ImageArray, require_rgb
 from mien.session import open_session
@@ -55,14 +57,9 @@ class FaceFinder:
         """Faces in an RGB image uint8 (H, W, 3), the surest first; ValueError for other arrays."""
         require_rgb(image)
         found = find_any_way_up(image, self._find, NMS_IOU) if self.any_way_up else self._find(image)
-        detections = []
-        for box, score, landmarks in zip(found.boxes_xyxy, found.scores, found.landmarks_xy, strict=True):
-            roll = roll_degrees(landmarks)
-            upright = upright_box(box, roll)
-            if not is_upside_down(image, upright, roll, float(score), self._maps):
-                x0, y0, x1, y1 = map(float, box)
-                detections.append(Detection((x0, y0, x1, y1), float(score), landmarks, roll, upright))
-        return detections
+        faces = [_detection(*each) for each in zip(found.boxes_xyxy, found.scores, found.landmarks_xy, strict=True)]
+        refused = are_upside_down(image, faces, self._maps)
+        return [face for face, upside_down in zip(faces, refused, strict=True) if not upside_down]
 
     def looked_px(self, width: int, height: int) -> int:
         """The longer side at which the whole of a picture of that size is looked at; small pictures are enlarged."""
@@ -77,3 +74,9 @@ class FaceFinder:
 
     def _maps(self, image: ImageArray) -> Maps:
         return [found[0] for found in self._session.run(None, {"image": image[None]})]
+
+
+def _detection(box: FloatArray, score: np.float32, landmarks: FloatArray) -> Detection:
+    x0, y0, x1, y1 = map(float, box)
+    roll = roll_degrees(landmarks)
+    return Detection((x0, y0, x1, y1), float(score), landmarks, roll, upright_box(box, roll))
