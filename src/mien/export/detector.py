@@ -1,5 +1,6 @@
 """A trained face detector as ONNX: pixels in, the maps of decoding.py out."""
 
+import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mien.preprocessing import Preprocessing
 from mien.session import open_session
 from mien.training.averaged import load_average
 from mien.training.checkpoint import Checkpoint
+from mien.training.methods.detection import maps_of
 
 STATED_PX = (320, 416)
 """Height and width for which multiply-adds are stated: a photograph of 4 to 3, as large as it is by default."""
@@ -26,15 +28,19 @@ TOLERANCE = 1e-3
 
 
 class _FromPixels(nn.Module):
-    """The network behind its normalisation: uint8 (1, H, W, 3) to a map for each stride."""
+    """The network behind its normalisation: uint8 (1, H, W, 3) to a map for each stride.
+
+    The scale of the pixels is folded into the first convolution; the mean is not, since that pads with it.
+    """
 
     def __init__(self, network: Detector, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.network, self.preprocessing = network, preprocessing
+        self.network, self.mean = copy.deepcopy(network), 255 * preprocessing.mean
+        with torch.no_grad():
+            next(self.network.stem.parameters()).mul_(1 / (255 * preprocessing.deviation))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        x = image.permute(0, 3, 1, 2).to(torch.float32) * (1 / (255 * self.preprocessing.deviation))
-        maps: tuple[Tensor, ...] = self.network(x - self.preprocessing.mean / self.preprocessing.deviation)
+        maps: tuple[Tensor, ...] = self.network(image.permute(0, 3, 1, 2).to(torch.float32) - self.mean)
         return maps
 
 
@@ -68,17 +74,16 @@ def encode_detector(checkpoint: Checkpoint, name: str | None, licence: str) -> E
     height, width = torch.export.Dim("rows", min=1, max=256), torch.export.Dim("columns", min=1, max=256)
     shapes = ({1: 32 * height, 2: 32 * width},)
     content = encode(module, example, "image", OUTPUTS, shapes, entry["name"], entry)
-    return Encoded("detectors", content, entry, partial(check, module))
+    return Encoded("detectors", content, entry, partial(check, network, header.preprocessing))
 
 
-def check(module: nn.Module, onnx_file: Path) -> float:
+def check(network: Detector, preprocessing: Preprocessing, onnx_file: Path) -> float:
     """Torch against ONNX Runtime: the largest difference of maps over noise; ModelError beyond `TOLERANCE`."""
-    image = np.random.default_rng(0).integers(0, 256, (1, 160, 224, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (160, 224, 3), np.uint8)
     session, entry = open_session(onnx_file.read_bytes(), str(onnx_file), 1)
-    with torch.inference_mode():
-        expected = module(torch.from_numpy(image))
-    found = session.run(OUTPUTS, {"image": image})
-    difference = max(float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True))
+    expected = maps_of(network, preprocessing)(image)
+    found = session.run(OUTPUTS, {"image": image[None]})
+    difference = max(float(np.abs(a[0] - b).max()) for a, b in zip(found, expected, strict=True))
     if not difference <= TOLERANCE:
         raise ModelError(f"{entry['name']}: expected ONNX Runtime within {TOLERANCE} of torch, found {difference}")
     return difference
