@@ -18,7 +18,7 @@ from mien.preprocessing import Preprocessing
 from mien.weights import ModelCard
 
 KERAS_PARAMETERS = 58_423
-PREPROCESSING = Preprocessing(size_px=64, channels=1, mean=0.5, deviation=0.5)
+PREPROCESSING = Preprocessing(size_px=64, channels=1, mean=0.5, std=0.5)
 """As `fer` has it: intensities from -1 to 1."""
 
 

@@ -11,10 +11,13 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
 def made_by_an_experiment(source: str) -> bool:
-    """Whether a source of weights is the checkpoint of another experiment, runs/NAME/best.safetensors."""
+    """Whether a source of weights is the checkpoint of another experiment: runs/NAME/best.safetensors, or committed."""
     file = Path(source)
     if not file.suffix:
         return False
+    if file.is_relative_to("experiments"):
+        assert (EXPERIMENTS.parent / file).exists()
+        return True
     assert (EXPERIMENTS / file.parent.relative_to("runs")).with_suffix(".toml").exists()
     return True
 

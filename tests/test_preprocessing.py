@@ -104,7 +104,7 @@ def test_whole_image_keeps_a_picture_of_the_right_size() -> None:
 def test_network_input_is_normalised_planes() -> None:
     faces = np.zeros((2, 48, 48, 3), np.uint8)
     faces[1, :, :, 2] = 255
-    values = Preprocessing(channels=3, mean=0.5, deviation=0.25)
+    values = Preprocessing(channels=3, mean=0.5, std=0.25)
     inputs = to_network_input(faces, values)
     assert inputs.dtype == np.float32
     assert inputs.shape == (2, 3, 48, 48)
@@ -113,7 +113,7 @@ def test_network_input_is_normalised_planes() -> None:
     assert to_network_input(faces[:0], values).shape == (0, 3, 48, 48)
 
 
-STANDARDIZED = Preprocessing(size_px=48, mean=0, deviation=1, standardize=True)
+STANDARDIZED = Preprocessing(size_px=48, mean=0, std=1, standardize=True)
 
 
 def test_standardized_crops_have_their_own_mean_and_deviation() -> None:
@@ -142,10 +142,12 @@ def test_darkness_hardly_changes_standardized_crops() -> None:
 
 
 def test_standardize_takes_the_place_of_mean_and_deviation() -> None:
-    with pytest.raises(ValueError, match=r"mean and deviation must be 0 and 1, not 0\.5 and 0\.25"):
+    with pytest.raises(ValueError, match=r"mean and std must be 0 and 1, not 0\.5 and 0\.25"):
         Preprocessing(standardize=True)
     assert Preprocessing.from_dict(STANDARDIZED.to_dict()) == STANDARDIZED
     older = {name: value for name, value in Preprocessing().to_dict().items() if name != "standardize"}
+    assert Preprocessing.from_dict(older) == Preprocessing()
+    older["deviation"] = older.pop("std")
     assert Preprocessing.from_dict(older) == Preprocessing()
 
 
@@ -163,6 +165,6 @@ def test_values_are_checked_and_travel() -> None:
     assert Preprocessing.from_dict(values.to_dict()) == values
     with pytest.raises(ModelError, match="pre-processing: expected the values"):
         Preprocessing.from_dict({"size_px": 48})
-    for wrong in ({"size_px": 0}, {"channels": 2}, {"margin": -0.5}, {"deviation": 0}):
+    for wrong in ({"size_px": 0}, {"channels": 2}, {"margin": -0.5}, {"std": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Preprocessing(**wrong)  # type: ignore[arg-type]

@@ -62,7 +62,7 @@ def experiment(**changes: object) -> Experiment:
 
 
 CUMULATIVE = (
-    TINY.replace("averaging = 0.9", 'averaging = 0.9\nstatistics = "anew"')
+    TINY.replace("averaging = 0.9", 'averaging = 0.9\nstatistics = "precise"')
     .replace('"rlr-cnet"', '"rlr-cnet-dual"')
     .replace("epochs = 5", "epochs = 4")
     .replace("size = 16", "size = 32")
@@ -161,6 +161,14 @@ def test_a_checkpoint_made_before_an_option_existed_is_taken(finished: Path) -> 
     del older["experiment"]["augmentation"]["one_of_six"], older["learned_from"]
     assert Header.from_dict(older, "x") == replace(header, learned_from=())
     require_same_experiment(Header.from_dict(older, "x"), header.experiment, "x")
+
+
+def test_a_checkpoint_with_names_of_before_is_taken(finished: Path) -> None:
+    header = load_checkpoint(finished / "last.safetensors").header
+    older = header.to_dict()
+    older["experiment"]["data"]["deviation"] = older["experiment"]["data"].pop("std")
+    older["experiment"]["statistics"] = "anew"
+    assert Header.from_dict(older, "x").experiment == replace(header.experiment, statistics="precise")
 
 
 def test_a_header_with_something_missing_is_named(finished: Path) -> None:
@@ -307,7 +315,7 @@ def test_who_relabels_batches_has_hardly_changed_faces_and_the_average(
     train(experiment(schedule={"batch_size": 32, **schedule}), *datasets, tmp_path, relabel=Ones(1.0))
     assert learned[-2:] == [(16, [1] * 32)] * 2
     faces, _ = as_faces(datasets[0], plain := Preprocessing(24, 3))
-    known = (torch.tensor(faces).permute(0, 3, 1, 2) / 255 - plain.mean) / plain.deviation
+    known = (torch.tensor(faces).permute(0, 3, 1, 2) / 255 - plain.mean) / plain.std
     known = torch.cat((known, known.flip(3))).flatten(1)
     for weak, in_training, *_ in seen:
         assert not in_training

@@ -18,8 +18,8 @@ from mien.errors import ModelError
 ImageArray = NDArray[np.uint8]
 """RGB (H, W, 3) or grey (H, W, 1), values 0 to 255."""
 
-FLAT_DEVIATION = 0.05
-"""Added to a crop's deviation where crops are standardised, on the scale 0 to 1 (chosen): a crop without contrast stays
+FLAT_STD = 0.05
+"""Added to a crop's std where crops are standardised, on the scale 0 to 1 (chosen): a crop without contrast stays
 flat instead of becoming noise."""
 LARGEST_WINDOW_PX = 4096
 """Larger squares are read with gaps, so that no box asks for more memory than this."""
@@ -37,12 +37,11 @@ class Preprocessing:
     """Added on every side of the face box, as a share of the box's longer side; negative cuts."""
     mean: float = 0.5
     """Subtracted from intensities on the scale 0 to 1."""
-    deviation: float = 0.25
+    std: float = 0.25
     """Divides the intensities after the mean is subtracted."""
     standardize: bool = False
-    """Whether each crop is first brought to its own mean and deviation, which makes its light nearly irrelevant:
-    (x - its mean) / (its deviation + `FLAT_DEVIATION`) on the scale 0 to 1; `mean` and `deviation` must then be 0 and
-    1."""
+    """Whether each crop is first brought to its own mean and standard deviation, which makes its light nearly
+    irrelevant: (x - its mean) / (its std + `FLAT_STD`) on the scale 0 to 1; `mean` and `std` must then be 0 and 1."""
 
     def __post_init__(self) -> None:
         if self.size_px < 1:
@@ -51,12 +50,12 @@ class Preprocessing:
             raise ValueError(f"channels must be 1 (grey) or 3 (RGB), not {self.channels}")
         if not -0.5 < self.margin <= 2:
             raise ValueError(f"margin must lie in (-0.5, 2], not {self.margin}")
-        if self.deviation <= 0:
-            raise ValueError(f"deviation must be positive, not {self.deviation}")
-        if self.standardize and (self.mean, self.deviation) != (0.0, 1.0):
+        if self.std <= 0:
+            raise ValueError(f"std must be positive, not {self.std}")
+        if self.standardize and (self.mean, self.std) != (0.0, 1.0):
             raise ValueError(
-                f"standardize takes each crop's own mean and deviation: mean and deviation must be 0 and 1, "
-                f"not {self.mean} and {self.deviation}"
+                f"standardize takes each crop's own mean and std: mean and std must be 0 and 1, "
+                f"not {self.mean} and {self.std}"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,8 +66,10 @@ class Preprocessing:
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
         """The inverse of `to_dict`; unknown or missing names raise ModelError.
 
-        Files written before `standardize` existed lack it, and mean False.
+        Older files have no `standardize`, which means False, and call `std` deviation.
         """
+        if "deviation" in values:
+            values = {"std" if name == "deviation" else name: value for name, value in values.items()}
         expected = {field.name for field in fields(cls)}
         if set(values) | {"standardize"} != expected:
             raise ModelError(f"pre-processing: expected the values {sorted(expected)}, found {sorted(values)}")
@@ -130,11 +131,11 @@ def to_network_input(faces: ImageArray, preprocessing: Preprocessing) -> NDArray
     inputs: NDArray[np.float32]
     if preprocessing.standardize:
         planes *= np.float32(1 / 255)
-        means, deviations = (f(planes, axis=(1, 2, 3), keepdims=True) for f in (np.mean, np.std))
-        inputs = (planes - means) / (deviations + np.float32(FLAT_DEVIATION))
+        means, stds = (f(planes, axis=(1, 2, 3), keepdims=True) for f in (np.mean, np.std))
+        inputs = (planes - means) / (stds + np.float32(FLAT_STD))
         return inputs
-    scale = np.float32(1 / (255 * preprocessing.deviation))
-    offset = np.float32(preprocessing.mean / preprocessing.deviation)
+    scale = np.float32(1 / (255 * preprocessing.std))
+    offset = np.float32(preprocessing.mean / preprocessing.std)
     inputs = planes * scale - offset
     return inputs
 

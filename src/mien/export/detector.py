@@ -37,7 +37,7 @@ class _FromPixels(nn.Module):
         super().__init__()
         self.network, self.mean = copy.deepcopy(network), 255 * preprocessing.mean
         with torch.no_grad():
-            next(self.network.stem.parameters()).mul_(1 / (255 * preprocessing.deviation))
+            next(self.network.stem.parameters()).mul_(1 / (255 * preprocessing.std))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         maps: tuple[Tensor, ...] = self.network(image.permute(0, 3, 1, 2).to(torch.float32) - self.mean)

@@ -11,7 +11,7 @@ from torch import Tensor
 from mien.datasets import Dataset
 from mien.datasets.ferplus import vote_shares
 from mien.errors import ExperimentError
-from mien.preprocessing import FLAT_DEVIATION, ImageArray, Preprocessing
+from mien.preprocessing import FLAT_STD, ImageArray, Preprocessing
 from mien.training.augmentation import augment
 from mien.training.config import Experiment
 from mien.training.masking import mask
@@ -163,10 +163,10 @@ def normalised(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     The arithmetic of `preprocessing.to_network_input`, on tensors.
     """
     if preprocessing.standardize:
-        deviation, mean = torch.std_mean(images, dim=(1, 2, 3), correction=0, keepdim=True)
-        images = images.sub_(mean).div_(deviation.add_(FLAT_DEVIATION))
+        std, mean = torch.std_mean(images, dim=(1, 2, 3), correction=0, keepdim=True)
+        images = images.sub_(mean).div_(std.add_(FLAT_STD))
     else:
-        images = images.sub_(preprocessing.mean).mul_(1 / preprocessing.deviation)
+        images = images.sub_(preprocessing.mean).mul_(1 / preprocessing.std)
     return images.contiguous(memory_format=torch.channels_last)
 
 

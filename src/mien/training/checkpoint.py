@@ -62,7 +62,7 @@ class Header:
         """The inverse of `to_dict`, also for older checkpoints; CheckpointError names what is missing or wrong."""
         try:
             return cls(
-                experiment=experiment_from_dict(values["experiment"], source),
+                experiment=experiment_from_dict(_renamed(values["experiment"]), source),
                 expressions=tuple(values["expressions"]),
                 preprocessing=Preprocessing.from_dict(values["preprocessing"]),
                 learned_from=splits_from_json(values.get("learned_from", ())),
@@ -110,6 +110,13 @@ def read_header(file: Path) -> Header:
     """The header of a checkpoint without its tensors; errors as of `load_checkpoint`."""
     with _opened(file) as (_, header):
         return header
+
+
+def _renamed(experiment: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration in an older header by the names of today."""
+    data = {"std" if name == "deviation" else name: value for name, value in experiment["data"].items()}
+    statistics = {"statistics": "precise"} if experiment.get("statistics") == "anew" else {}
+    return {**experiment, "data": data, **statistics}
 
 
 @contextmanager

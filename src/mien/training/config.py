@@ -45,9 +45,9 @@ class Experiment:
     """Everything random derives from it."""
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the exponential average of the weights, which is what is evaluated and exported; 0 for none."""
-    statistics: Literal["averaged", "anew"] = "averaged"
-    """Batch norm statistics of the averaged network: averaged like its weights, or computed anew on the training faces
-    as they are, without augmentation (plain_statistics.py). With joint.own_share, the average then answers by those of
+    statistics: Literal["averaged", "precise"] = "averaged"
+    """Batch norm statistics of the averaged network: averaged like its weights, or precise: computed on the training
+    faces as they are, without augmentation (precise_bn.py). With joint.own_share, the average then answers by those of
     the batch."""
     mixed_precision: bool = True
     """bfloat16 autocast where it is faster: on GPUs, and for networks of dense convolutions on processors with

@@ -51,10 +51,10 @@ class DataOptions:
     """Margin of the runtime's crop rule for networks trained on this data: how its faces were framed."""
     mean: float = 0.5
     """Mean intensity on the scale 0 to 1, subtracted."""
-    deviation: Positive = 0.25
-    """Deviation of intensities on the scale 0 to 1, divided by."""
+    std: Positive = 0.25
+    """Standard deviation of intensities on the scale 0 to 1, divided by."""
     standardize: bool = False
-    """Whether each crop is brought to its own mean and deviation (preprocessing.py), in the place of these two values;
+    """Whether each crop is brought to its own mean and std (preprocessing.py), in the place of these two values;
     they must then be 0 and 1."""
 
     @model_validator(mode="after")
@@ -75,7 +75,7 @@ class DataOptions:
     def preprocessing(self) -> Preprocessing:
         """What turns a face into the input of a network trained on this data."""
         return Preprocessing(
-            self.size_px, self.channels, self.margin, self.mean, self.deviation, standardize=self.standardize
+            self.size_px, self.channels, self.margin, self.mean, self.std, standardize=self.standardize
         )
 
 

@@ -26,7 +26,7 @@ from mien.training.optimization import (
     make_optimizer,
     optimizer_tensors,
 )
-from mien.training.plain_statistics import renew_statistics, with_statistics_of_the_batch
+from mien.training.precise_bn import precise_bn, with_statistics_of_the_batch
 from mien.training.progress import Progress
 from mien.training.randomness import derive_seed
 from mien.training.resumption import require_same_data, require_same_experiment
@@ -74,7 +74,7 @@ class Training:
         if relabel:
             relabel.to(device)
             self._averaged = copy.deepcopy(self.network).eval()
-            if experiment.statistics == "anew":
+            if experiment.statistics == "precise":
                 with_statistics_of_the_batch(self._averaged)
         self.selection = None if selection is None else self.task.prepare(selection)
         self.epoch = 0
@@ -96,8 +96,8 @@ class Training:
         schedule = self.experiment.schedule
         last = self.epoch + 1 == schedule.epochs
         due = self.selection is not None and (last or (self.epoch + 1) % schedule.selection_every == 0)
-        if self.experiment.statistics == "anew" and (last or due):
-            self.renew_statistics()
+        if self.experiment.statistics == "precise" and (last or due):
+            self.make_statistics_precise()
         selected = self.measure_selection() if due else {}
         elapsed = time.perf_counter() - started
         self.seconds += elapsed
@@ -114,10 +114,10 @@ class Training:
         self.rates.after_epoch(row)
         return row
 
-    def renew_statistics(self) -> None:
-        """Compute the batch norm statistics of the averaged network anew."""
+    def make_statistics_precise(self) -> None:
+        """Compute the batch norm statistics of the averaged network on faces as they are."""
         network = self.averaged()
-        renew_statistics(network, self.source)
+        precise_bn(network, self.source)
         self.average.load(network.state_dict())
 
     def measure_selection(self) -> dict[str, float]:

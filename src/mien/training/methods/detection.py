@@ -18,6 +18,7 @@ from mien.errors import ExperimentError
 from mien.evaluation.detectors import SMALLEST_SCORE, average_precisions
 from mien.models import DETECTORS, Detector
 from mien.preprocessing import ImageArray, Preprocessing
+from mien.training.batches import normalised
 from mien.training.config import Experiment, validated
 from mien.training.detector.crowds import Crowd
 from mien.training.detector.losses import Assignment, detection_losses
@@ -78,8 +79,7 @@ class SceneSource:
         images, faces = compose(
             self.pictures, count, data.size_px, empty_share, draw, plain_share, self.crowd, options.crowd_share
         )
-        images = images.sub_(data.mean).mul_(1 / data.deviation)
-        return SceneBatch(images.contiguous(memory_format=torch.channels_last), faces)
+        return SceneBatch(normalised(images, data.preprocessing()), faces)
 
 
 class FaceDetection(Task[Detector, Photographs]):
@@ -191,7 +191,7 @@ def maps_of(network: Detector, preprocessing: Preprocessing) -> Callable[[ImageA
 
     def maps(image: ImageArray) -> Maps:
         x = torch.tensor(image, device=device).permute(2, 0, 1)[None].float().mul_(1 / 255)
-        x = x.sub_(preprocessing.mean).mul_(1 / preprocessing.deviation)
+        x = normalised(x, preprocessing)
         with torch.inference_mode():
             return [found[0].float().cpu().numpy() for found in network(x)]
 

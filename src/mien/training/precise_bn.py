@@ -1,7 +1,7 @@
-"""Batch norm statistics of an averaged network, computed anew on training faces as they are.
+"""Batch norm statistics of an averaged network, computed on training faces as they are (precise batch norm).
 
 Those that training averages belong to augmented faces, and to networks before they were averaged. Wu and Johnson,
-"Rethinking 'Batch' in BatchNorm", 2021, https://arxiv.org/abs/2105.07576, section 3 (precise batch norm).
+"Rethinking 'Batch' in BatchNorm", 2021, https://arxiv.org/abs/2105.07576, section 3.
 """
 
 import torch
@@ -17,7 +17,7 @@ FACES = 10_240
 FACES_AT_ONCE = 256
 
 
-def renew_statistics(network: nn.Module, source: BatchSource) -> None:
+def precise_bn(network: nn.Module, source: BatchSource) -> None:
     """Give a network the statistics of faces drawn from the training faces, all the same for one seed."""
     seed = derive_seed(source.experiment.seed, "statistics")
     chosen = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed))[:FACES]
