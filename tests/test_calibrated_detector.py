@@ -8,6 +8,7 @@ from test_photographs import write_files
 
 from mien.cli import app
 from mien.detection.face_finder import FaceFinder
+from mien.detection.options import LOOKS
 from mien.errors import ModelError
 from mien.evaluation.detector_calibration import ScoreMap
 from mien.evaluation.operating_point import OperatingPoint
@@ -41,10 +42,9 @@ def test_logits_are_mapped_in_the_weights_and_the_threshold_is_the_files(tmp_pat
 
 
 def test_a_file_without_a_threshold_keeps_the_usual_one() -> None:
-    from mien.detection.decoding import SCORE_THRESHOLD
 
     _, entry = open_session(read_model("face-finder", "detectors"), "face-finder", 1)
-    assert FaceFinder().score_threshold == entry.get("score_threshold", SCORE_THRESHOLD)
+    assert FaceFinder().score_threshold == entry.get("score_threshold", LOOKS.score_threshold)
 
 
 def test_networks_without_such_convolutions(tmp_path: Path) -> None:

@@ -11,17 +11,17 @@ from mien import Recognizer, Video
 from mien.cli import app
 from mien.cli.options import recognizer_options
 from mien.cli.outputs import to_text
-from mien.detection.decoding import SCORE_THRESHOLD
 from mien.detection.face_finder import AUTO, FaceFinder, LongestPx
+from mien.detection.options import LOOKS
 
 
 @pytest.mark.parametrize("usual_px", [AUTO, 416])
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], (None, SCORE_THRESHOLD, False)),
+        ([], (None, LOOKS.score_threshold, False)),
         (["--longest-px", "960", "--score-threshold", "0.3"], (960, 0.3, False)),
-        (["--longest-px", "auto", "--any-way-up"], ("auto", SCORE_THRESHOLD, True)),
+        (["--longest-px", "auto", "--any-way-up"], ("auto", LOOKS.score_threshold, True)),
     ],
 )
 def test_options_make_a_detector(

@@ -33,18 +33,18 @@ def test_decoding_by_hand() -> None:
 def test_repetitions_go_the_surest_stays() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [8, 0, 18, 10], [30, 30, 40, 40]], np.float32)
     scores = np.array([0.9, 0.8, 0.7, 0.6], np.float32)  # the first two share 90 of 110, the first and third 20 of 180
-    kept = nms(Candidates(boxes, scores, np.zeros((4, 5, 2), np.float32)), 0.4)
+    kept = nms(Candidates(boxes, scores, np.zeros((4, 5, 2), np.float32)))
     assert kept.scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
     landmarks = np.zeros((4, 5, 2), np.float32)
     landmarks[:, 2] = [[1, 0], [2, 0], [50, 0], [5, 7]]
-    mean = nms(Candidates(boxes, scores, landmarks), 0.4).landmarks_xy[:, 2]
+    mean = nms(Candidates(boxes, scores, landmarks)).landmarks_xy[:, 2]
     np.testing.assert_allclose(mean, [[(0.9 * 1 + 0.8 * 2) / 1.7, 0], [50, 0], [5, 7]], rtol=1e-6)
     boxes, landmarks = np.concatenate((boxes, boxes[:1])), np.concatenate((landmarks, landmarks[2:3]))
     unsure = Candidates(boxes, np.append(scores, np.float32(0.2)), landmarks)
-    np.testing.assert_array_equal(nms(unsure, 0.4).landmarks_xy[:, 2], mean)  # it is not heard
-    assert (nms(unsure[np.array([4])], 0.4).landmarks_xy[:, 2] == [50, 0]).all()
+    np.testing.assert_array_equal(nms(unsure).landmarks_xy[:, 2], mean)  # it is not heard
+    assert (nms(unsure[np.array([4])]).landmarks_xy[:, 2] == [50, 0]).all()
     nothing = Candidates(boxes[:0], scores[:0], np.zeros((0, 5, 2), np.float32))
-    assert len(nms(nothing, 0.4).scores) == 0
+    assert len(nms(nothing).scores) == 0
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_boxes_are_in_pixels_of_the_picture(height: int, width: int, seen: tuple
         maps[0][0, 0, 0] = 5 if len(looks) == 1 else -10
         return maps
 
-    found = find_faces(np.full((height, width, 3), 200, np.uint8), network, 256, 0.5, 0.4)
+    found = find_faces(np.full((height, width, 3), 200, np.uint8), network, 256, 0.5)
     assert looks[0] == (*seen, 3)
     scale_x, scale_y = width / seen[1], height / seen[0]
     expected = np.array([-12 * scale_x, -12 * scale_y, 20 * scale_x, 20 * scale_y])
@@ -89,12 +89,12 @@ def test_large_faces_are_found_in_smaller_looks() -> None:
         maps[0][0, 0, 0] = len(looks) - 2  # a small face, of which only the first look is believed
         return maps
 
-    found = find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.2, 0.4)
+    found = find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.2)
     assert looks == [(1152, 1152), (384, 384), (128, 128)]
     looks.clear()
-    assert len(find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.3, 0.4).scores) == 1
+    assert len(find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.3).scores) == 1
     looks.clear()
-    assert len(find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.96, 0.4).scores) == 0
+    assert len(find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.96).scores) == 0
     assert found.scores == pytest.approx([1 / (1 + math.exp(-3)), 1 / (1 + math.exp(1))])
     np.testing.assert_allclose(found.boxes_xyxy, [[0, 0, 1152, 1152], [-12, -12, 20, 20]], atol=1e-3)
 

@@ -10,10 +10,6 @@ from PIL import Image
 from mien.detection.boxes import Candidates, joined, nms
 from mien.detection.decoding import STRIDES, VALUES, Maps
 from mien.detection.looks import (
-    BUDGET_PX,
-    LARGEST_IN_TILE_PX,
-    SHARED_PX,
-    TILE_PX,
     Tile,
     closest,
     confirmed,
@@ -23,6 +19,7 @@ from mien.detection.looks import (
     tiles,
     whole_scales,
 )
+from mien.detection.options import LOOKS
 from mien.preprocessing import ImageArray
 
 
@@ -75,11 +72,11 @@ def test_tiles_cover_a_picture_and_share_enough(length: int, scale: float) -> No
     found = stretches(length, scale)
     assert found[0].start == 0
     assert length - found[-1].end < 2 / scale
-    assert all(each.side_px % 32 == 0 and each.side_px <= TILE_PX + 32 for each in found)
+    assert all(each.side_px % 32 == 0 and each.side_px <= LOOKS.tile_px + 32 for each in found)
     for before, after in pairwise(found):
-        assert (before.end - after.start) * scale >= SHARED_PX - 2
+        assert (before.end - after.start) * scale >= LOOKS.shared_px - 2
         assert before.owned[1] == after.owned[0]
-        assert after.owned[0] - after.start >= (LARGEST_IN_TILE_PX / 2 - 1) / scale  # a face there is whole
+        assert after.owned[0] - after.start >= (LOOKS.largest_in_tile_px / 2 - 1) / scale  # a face there is whole
     assert (found[0].owned[0], found[-1].owned[1]) == (-math.inf, math.inf)
 
 
@@ -94,14 +91,14 @@ def test_a_face_where_tiles_meet_is_found_once() -> None:
     for x, y in np.array(at) // 8 * 8 + 4:  # a spot may lie in two cells of the network, but in one tile
         owners = [each for each in found if (np.abs(each.centres_xy - (x, y)).max(axis=1) <= 8).any()]
         assert len(owners) == 1
-    assert len(nms(joined(found), 0.4).scores) == len(at)
+    assert len(nms(joined(found)).scores) == len(at)
 
 
 def test_faces_too_large_for_a_tile_are_left_to_the_look_before() -> None:
     image = np.full((1000, 1000, 3), 255, np.uint8)
     tile = tiles(1000, 1000, 1.0)[0]
-    assert len(look_at(Image.fromarray(image), tile, BrightSpots(LARGEST_IN_TILE_PX - 1), 0.5).scores)
-    assert not len(look_at(Image.fromarray(image), tile, BrightSpots(LARGEST_IN_TILE_PX + 1), 0.5).scores)
+    assert len(look_at(Image.fromarray(image), tile, BrightSpots(LOOKS.largest_in_tile_px - 1), 0.5).scores)
+    assert not len(look_at(Image.fromarray(image), tile, BrightSpots(LOOKS.largest_in_tile_px + 1), 0.5).scores)
     (whole,) = tiles(640, 480, 1.0)
     assert len(look_at(Image.fromarray(image[:480, :640]), whole, BrightSpots(200), 0.5).scores)
 
@@ -124,7 +121,7 @@ def test_the_last_look_is_as_fine_as_the_budget_allows() -> None:
     (tile,) = closest(4032, 3024, 1280 / 4032, one)
     assert tile.across.side_px / (tile.across.end - tile.across.start) == pytest.approx(2 / 3)  # at most 3 times finer
     many = closest(5000, 4000, 1280 / 5000, candidates(*((x, y, x + 40, y + 40) for x, y in everywhere)))
-    assert sum(each.pixels for each in many) <= BUDGET_PX
+    assert sum(each.pixels for each in many) <= LOOKS.budget_px
     assert many[0].across.side_px / many[0].across.end == pytest.approx(1 / 2)
     assert closest(4032, 3024, 1280 / 4032, candidates()) == []
     assert closest(1000, 800, 1.0, one) == []
@@ -134,14 +131,14 @@ def test_where_small_faces_are_suggested_it_looks_again() -> None:
     """A spot of 32 px in 4000: too small for the first look, 10 px in the last one at the whole."""
     image = np.zeros((3000, 4000, 3), np.uint8)
     plain = BrightSpots()
-    assert not len(find_in_photograph(image, plain, 0.6, 0.4).scores)
+    assert not len(find_in_photograph(image, plain, 0.6).scores)
     assert plain.looks == [(416, 320), (128, 96), (640, 480), *[(704, 544)] * 4]
     image[480:512, 480:512] = 255
     spotted = BrightSpots(logit=-1)  # suggested alone
-    assert not len(find_in_photograph(image, spotted, 0.6, 0.4).scores)
+    assert not len(find_in_photograph(image, spotted, 0.6).scores)
     assert len(spotted.looks) == len(plain.looks) + 1
     sure = BrightSpots()
-    assert len(find_in_photograph(image, sure, 0.6, 0.4).scores)
+    assert len(find_in_photograph(image, sure, 0.6).scores)
     assert sure.looks == spotted.looks
 
 

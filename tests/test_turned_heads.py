@@ -110,6 +110,6 @@ def test_landmarks_of_other_turns_have_no_say() -> None:
     def find(image: ImageArray) -> Candidates:
         return Candidates(box, np.array([next(scores)], np.float32), landmarks)
 
-    found = find_any_way_up(np.zeros((100, 100, 3), np.uint8), find, 0.4)
+    found = find_any_way_up(np.zeros((100, 100, 3), np.uint8), find)
     assert found.scores.tolist() == pytest.approx([0.9])
     assert (found.landmarks_xy == landmarks).all()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.options import FILE, FRAME_SIDE
-from mien.detection.decoding import LONGEST_PX
 from mien.detection.detectors import DEFAULT_DETECTOR, OTHERS, make_detector
 from mien.detection.face_finder import FaceFinder
+from mien.detection.options import LOOKS
 from mien.errors import MissingExtraError
 from mien.progress_bar import ProgressBar
 
@@ -42,7 +42,7 @@ PEERS = ("haar", "centerface")
     "--longest-px",
     type=FRAME_SIDE,
     multiple=True,
-    help=f"Longer side at which detectors other than haar look, {LONGEST_PX} if not given; can be repeated.",
+    help=f"Longer side at which detectors other than haar look, {LOOKS.longest_px} if not given; can be repeated.",
 )
 @click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
 def evaluate_detector(
@@ -65,7 +65,7 @@ def evaluate_detector(
     if not boxes and (pictures or wider_lists):
         raise click.BadParameter("expected --pictures and --wider-lists only with --boxes")
     names = detector or (DEFAULT_DETECTOR,)
-    detectors, absent = _open_detectors(names, PEERS if peers else (), yunet, longest_px or (LONGEST_PX,))
+    detectors, absent = _open_detectors(names, PEERS if peers else (), yunet, longest_px or (LOOKS.longest_px,))
     people, empty, portraits = _open_photographs(root, split, boxes, pictures, wider_lists)
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,9 @@ def _open_photographs(
     default=3.0,
     help="The most false faces on 100 pictures without people.",
 )
-@click.option("--longest-px", type=FRAME_SIDE, default=LONGEST_PX, help="Longer side at which the detector looks.")
+@click.option(
+    "--longest-px", type=FRAME_SIDE, default=LOOKS.longest_px, help="Longer side at which the detector looks."
+)
 @click.option("--json", "json_file", type=FILE, help="Write what the threshold is worth as JSON.")
 def calibrate_detector(
     detector: str, root: Path, out: Path, false_faces: float, longest_px: int, json_file: Path | None

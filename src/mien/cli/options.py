@@ -9,12 +9,15 @@ from typing import Any
 import click
 
 import mien
-from mien.detection.decoding import LARGEST_PX, MULTIPLE_PX, SCORE_THRESHOLD
+from mien.detection.decoding import (
+    MULTIPLE_PX,
+)
 from mien.detection.detectors import DEFAULT_DETECTOR, OTHERS, make_detector
 from mien.detection.face_finder import AUTO, LongestPx
+from mien.detection.options import LOOKS
 
 FILE = click.Path(path_type=Path)
-FRAME_SIDE = click.IntRange(MULTIPLE_PX, LARGEST_PX)
+FRAME_SIDE = click.IntRange(MULTIPLE_PX, LOOKS.largest_px)
 
 
 class Seconds(click.FloatRange):
@@ -39,7 +42,7 @@ class LongestSide(click.IntRange):
     name = "auto|pixels"
 
     def __init__(self) -> None:
-        super().__init__(MULTIPLE_PX, LARGEST_PX)
+        super().__init__(MULTIPLE_PX, LOOKS.largest_px)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Also takes "auto"."""
@@ -94,7 +97,7 @@ def _options(usual_px: LongestPx) -> list[Callable[[Callable[..., None]], Callab
         click.option(
             "--score-threshold",
             type=click.FloatRange(0, 1, min_open=True, max_open=True),
-            help=f"Faces that face-finder is less sure of are left out; {SCORE_THRESHOLD} if not given.",
+            help=f"Faces that face-finder is less sure of are left out; {LOOKS.score_threshold} if not given.",
         ),
         click.option(
             "--any-way-up",

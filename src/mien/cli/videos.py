@@ -16,7 +16,7 @@ import click
 
 import mien
 from mien.cli.options import FILE, Seconds, recognizer_options
-from mien.detection.decoding import LONGEST_PX
+from mien.detection.options import LOOKS
 from mien.drawing import draw_faces
 from mien.errors import VideoError, VideoWriteError
 from mien.preprocessing import ImageArray
@@ -50,7 +50,7 @@ half_life_option = click.option(
 @every_option
 @half_life_option
 @click.option("--start", type=Seconds(), default=0.0, help="Seconds of the video to skip.")
-@recognizer_options(LONGEST_PX)
+@recognizer_options(LOOKS.longest_px)
 def video(
     source: Path,
     out: Path | None,
@@ -108,7 +108,7 @@ def video(
 @click.option("--seconds", type=Seconds(), help="Stop after so many seconds.")
 @every_option
 @half_life_option
-@recognizer_options(LONGEST_PX)
+@recognizer_options(LOOKS.longest_px)
 def camera(
     device: str,
     csv_file: Path | None,

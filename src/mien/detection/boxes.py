@@ -7,13 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mien.detection.options import LOOKS
+
 FloatArray = NDArray[np.float32]
 
-NMS_IOU = 0.4
-"""Candidates that overlap more are one face (chosen)."""
-VOTING_IOU, VOTING_SCORE = 0.7, 0.3
-"""Candidates that overlap the surest one of a face by so much, with scores from the second on, have a say in its
-landmarks (chosen on LFW's faces that were learned from)."""
 SHAPE = 1.29
 """Height of a face's box over its width, on LFW (DATA.md)."""
 FLATTEST, LONGEST = 0.8, 1.8
@@ -65,9 +62,12 @@ def iou(box: ArrayLike, boxes: ArrayLike) -> FloatArray:
 
 
 def nms(
-    candidates: Candidates, overlap: float, score_threshold: float = 0.0, voting_iou: float | None = VOTING_IOU
+    candidates: Candidates,
+    score_threshold: float = 0.0,
+    iou_threshold: float = LOOKS.nms_iou,
+    voting_iou: float | None = LOOKS.voting_iou,
 ) -> Candidates:
-    """Non-maximum suppression: the surest of each group of candidates that overlap more than allowed, and score enough.
+    """Non-maximum suppression: the surest of each group of candidates that overlap more than `iou_threshold`.
 
     Its landmarks are the mean, by scores, of those of the candidates that nearly agree with it, which is steadier
     (Bazarevsky et al., "BlazeFace", 2019, https://arxiv.org/abs/1907.05047); the mean of boxes was less precise.
@@ -77,12 +77,12 @@ def nms(
     kept, landmarks = [], []
     while len(left) and candidates.scores[left[0]] >= score_threshold:
         shared = iou(candidates.boxes_xyxy[left[0]], candidates.boxes_xyxy[left])
-        heard = candidates.scores[left] >= min(VOTING_SCORE, candidates.scores[left[0]])
+        heard = candidates.scores[left] >= min(LOOKS.voting_score, candidates.scores[left[0]])
         agreeing = left[:1] if voting_iou is None else left[heard & (shared >= voting_iou)]
         weights = candidates.scores[agreeing]
         kept.append(left[0])
         landmarks.append(np.tensordot(weights / weights.sum(), candidates.landmarks_xy[agreeing], axes=1))
-        left = left[1:][shared[1:] <= overlap]
+        left = left[1:][shared[1:] <= iou_threshold]
     surest = candidates[np.array(kept, np.intp)]
     return replace(surest, landmarks_xy=np.array(landmarks, np.float32).reshape(-1, 5, 2))
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from mien.detection.boxes import VOTING_SCORE, Candidates, FloatArray, joined, nms
+from mien.detection.boxes import Candidates, FloatArray, joined, nms
+from mien.detection.options import LOOKS
 from mien.preprocessing import ImageArray
 
 STRIDES = (8, 16, 32)
@@ -18,22 +19,6 @@ VALUES = 15
 SIZE = 4
 """Box sides are learned in units of so many strides (chosen: the middle of the sizes of a stride)."""
 
-LONGEST_PX = 416
-"""Longer side of the network's input, unless asked for otherwise (chosen by latency)."""
-MOST_ENLARGED = 4.0
-"""Smaller pictures are enlarged until they are so large, but not further than this (chosen)."""
-NARROWEST_PX = 96
-"""Oblong pictures are not shrunk until their shorter side has fewer pixels, in the first look (chosen)."""
-LARGEST_PX = 4096
-"""No side of the network's input is longer."""
-WELL_FOUND_PX, SMALLER = 256, 3
-"""Faces that are larger than this in the network's input are often missed. So pictures whose longer side is longer are
-also looked at so many times smaller, and these again (chosen; an eighth more pixels)."""
-SMALLEST_AGAIN_PX = 48
-"""Size (square root of the area) of the smallest faces that are looked for in these smaller pictures (chosen: the boxes
-of smaller ones are better in the larger picture)."""
-SCORE_THRESHOLD = 0.6
-"""Faces that the network is less sure of are left out, where neither its file nor the caller tells a threshold."""
 MULTIPLE_PX = 32
 """The sides of the network's input are multiples of the largest stride."""
 
@@ -60,14 +45,14 @@ def decode(maps: Maps, score_threshold: float) -> Candidates:
 
 
 def find_faces(
-    image: ImageArray, network: Callable[[ImageArray], Maps], longest_px: int, score_threshold: float, overlap: float
+    image: ImageArray, network: Callable[[ImageArray], Maps], longest_px: int, score_threshold: float
 ) -> Candidates:
     """The faces in an RGB image uint8 (H, W, 3), in its pixels, the surest first, by looks at the whole of it.
 
     network: from uint8 (H, W, 3), sides divisible by 32, to its maps. longest_px, looks: see `whole_looks`.
     """
-    looks = whole_looks(Image.fromarray(image), network, longest_px, min(score_threshold, VOTING_SCORE))
-    return nms(joined(looks), overlap, score_threshold)
+    looks = whole_looks(Image.fromarray(image), network, longest_px, min(score_threshold, LOOKS.voting_score))
+    return nms(joined(looks), score_threshold)
 
 
 def whole_looks(
@@ -75,29 +60,30 @@ def whole_looks(
 ) -> list[Candidates]:
     """Candidates in an RGB picture, in its pixels, by looks at the whole of it; several may stand for one face.
 
-    longest_px: pictures are shrunk or enlarged until their longer side has about so many pixels (limits: see the
-    constants above); each side then becomes the nearest multiple of 32. Larger pictures are also looked at `SMALLER`
-    times smaller, and so on.
+    longest_px: pictures are shrunk or enlarged until their longer side has about so many pixels (limits: see
+    options.py); each side then becomes the nearest multiple of 32. Larger pictures are also looked at smaller.
     """
     picture, (width, height) = image, image.size
     scale = first_scale(width, height, longest_px)
     looks: list[Candidates] = []
-    while not looks or max(height, width) * scale * SMALLER > WELL_FOUND_PX:
+    while not looks or max(height, width) * scale * LOOKS.times_smaller > LOOKS.well_found_px:
         size = (input_side(width * scale), input_side(height * scale))
         if size != picture.size:
             picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0 if looks else 2.0)
         found = decode(network(np.asarray(picture)), score_threshold)
         if looks:
-            found = found[found.sizes_px >= SMALLEST_AGAIN_PX]
+            found = found[found.sizes_px >= LOOKS.smallest_again_px]
         looks.append(found.moved(np.array([width / size[0], height / size[1]], np.float32)))
-        scale /= SMALLER
+        scale /= LOOKS.times_smaller
     return looks
 
 
 def first_scale(width: int, height: int, longest_px: int) -> float:
     """By how much a picture is enlarged for the first look at it."""
     longer, shorter = max(height, width), min(height, width)
-    return min(MOST_ENLARGED, LARGEST_PX / longer, max(longest_px / longer, min(1.0, NARROWEST_PX / shorter)))
+    return min(
+        LOOKS.most_enlarged, LOOKS.largest_px / longer, max(longest_px / longer, min(1.0, LOOKS.narrowest_px / shorter))
+    )
 
 
 def input_side(side_px: float) -> int:

@@ -4,10 +4,21 @@ from typing import Literal
 
 import numpy as np
 
-from mien.detection.boxes import NMS_IOU, Candidates, FloatArray, roll_degrees, upright_box
-from mien.detection.decoding import LARGEST_PX, MULTIPLE_PX, SCORE_THRESHOLD, Maps, find_faces, first_scale
+from mien.detection.boxes import (
+    Candidates,
+    FloatArray,
+    roll_degrees,
+    upright_box,
+)
+from mien.detection.decoding import (
+    MULTIPLE_PX,
+    Maps,
+    find_faces,
+    first_scale,
+)
 from mien.detection.detection import Detection
 from mien.detection.looks import find_in_photograph, whole_scales
+from mien.detection.options import LOOKS
 from mien.detection.turned_heads import are_upside_down, find_any_way_up
 from mien.errors import ModelError
 from mien.preprocessing import ImageArray, require_rgb
@@ -28,7 +39,7 @@ class FaceFinder:
         until their longer side has about so many pixels, and then looked at in a third of that, and so on, for large
         faces; small faces need more.
     score_threshold: faces that the network is less sure of are left out; if None, the threshold that the file was given
-        (`mien calibrate-detector`), or SCORE_THRESHOLD for files without one.
+        (`mien calibrate-detector`), or LOOKS.score_threshold for files without one.
     any_way_up: also finds faces that lie on their side or stand on their head, by looking four ways, in four times
         the time; otherwise they are not found.
     Raises ModelError when the model is unknown, damaged, or no face detector.
@@ -42,12 +53,14 @@ class FaceFinder:
         threads: int = 1,
         any_way_up: bool = False,
     ) -> None:
-        if longest_px != AUTO and (isinstance(longest_px, str) or not MULTIPLE_PX <= longest_px <= LARGEST_PX):
-            raise ValueError(f"longest_px must be {AUTO!r} or lie in {MULTIPLE_PX} to {LARGEST_PX}, not {longest_px}")
+        if longest_px != AUTO and (isinstance(longest_px, str) or not MULTIPLE_PX <= longest_px <= LOOKS.largest_px):
+            raise ValueError(
+                f"longest_px must be {AUTO!r} or lie in {MULTIPLE_PX} to {LOOKS.largest_px}, not {longest_px}"
+            )
         if score_threshold is not None and not 0 < score_threshold < 1:
             raise ValueError(f"score_threshold must lie between 0 and 1, not {score_threshold}")
         self._session, entry = open_session(read_model(model, "detectors"), model, threads)
-        own: float = entry.get("score_threshold", SCORE_THRESHOLD)
+        own: float = entry.get("score_threshold", LOOKS.score_threshold)
         self.score_threshold = own if score_threshold is None else score_threshold
         self.longest_px, self.any_way_up = longest_px, any_way_up
         if [each.name for each in self._session.get_inputs()] != ["image"]:
@@ -56,7 +69,7 @@ class FaceFinder:
     def detect(self, image: ImageArray) -> list[Detection]:
         """Faces in an RGB image uint8 (H, W, 3), the surest first; ValueError for other arrays."""
         require_rgb(image)
-        found = find_any_way_up(image, self._find, NMS_IOU) if self.any_way_up else self._find(image)
+        found = find_any_way_up(image, self._find) if self.any_way_up else self._find(image)
         faces = [_detection(*each) for each in zip(found.boxes_xyxy, found.scores, found.landmarks_xy, strict=True)]
         refused = are_upside_down(image, faces, self._maps)
         return [face for face, upside_down in zip(faces, refused, strict=True) if not upside_down]
@@ -69,8 +82,8 @@ class FaceFinder:
 
     def _find(self, image: ImageArray) -> Candidates:
         if self.longest_px == AUTO:
-            return find_in_photograph(image, self._maps, self.score_threshold, NMS_IOU)
-        return find_faces(image, self._maps, int(self.longest_px), self.score_threshold, NMS_IOU)
+            return find_in_photograph(image, self._maps, self.score_threshold)
+        return find_faces(image, self._maps, int(self.longest_px), self.score_threshold)
 
     def _maps(self, image: ImageArray) -> Maps:
         return [found[0] for found in self._session.run(None, {"image": image[None]})]

@@ -145,9 +145,9 @@ def _score(weight: float) -> float:
     return 1 / (1 + math.exp(-3 * (weight - 54.4)))
 
 
-def _without_overlaps(faces: list[Detection], limit: float = 0.3) -> list[Detection]:
+def _without_overlaps(faces: list[Detection], iou_threshold: float = 0.3) -> list[Detection]:
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if all(iou(face.box_xyxy, [other.box_xyxy])[0] < limit for other in kept):
+        if all(iou(face.box_xyxy, [other.box_xyxy])[0] < iou_threshold for other in kept):
             kept.append(face)
     return kept

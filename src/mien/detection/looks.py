@@ -15,28 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.detection.boxes import VOTING_SCORE, Candidates, FloatArray, iou, joined, nms
-from mien.detection.decoding import LONGEST_PX, MULTIPLE_PX, Maps, decode, first_scale, input_side, whole_looks
+from mien.detection.boxes import (
+    Candidates,
+    FloatArray,
+    iou,
+    joined,
+    nms,
+)
+from mien.detection.decoding import (
+    MULTIPLE_PX,
+    Maps,
+    decode,
+    first_scale,
+    input_side,
+    whole_looks,
+)
+from mien.detection.options import LOOKS
 from mien.preprocessing import ImageArray
-
-WHOLE_PX = (640, 1280)
-"""Longer sides of the looks at the whole after the first (chosen: a face of 1/40 has 32 pixels in the last)."""
-WELL_SEEN_PX, CONFIRMED = 28, 0.3
-"""Faces that were so large in the look before (square root of the area) are believed only where it, or one before,
-suggested one with at least this iou: single looks take buttons and badges for faces (chosen)."""
-ENLARGED_PX = 640
-"""Pictures with fewer pixels are enlarged up to this in these looks (chosen by recall on faces-dev)."""
-LEAST_FINER, MOST_FINER = 1.25, 3.0
-"""A look that is less finer than the one before is left out; the last one is at most so much finer (chosen)."""
-TILE_PX, SHARED_PX = 896, 80
-"""Longest side of a tile in the network's input, and the least that neighbours share (chosen by time)."""
-LARGEST_IN_TILE_PX = 80
-"""Larger faces (square root of the area) may be cut by a tile's edge; the look before finds them well."""
-SUGGESTED, SUGGESTED_PX = 0.2, 32
-"""Candidates of at least this score and at most this size make the tiles around them be looked at more finely
-(chosen)."""
-BUDGET_PX = 9_000_000
-"""So many pixels at most are given to the network in the last look (chosen by time: benchmarks/looks.py)."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +75,10 @@ class Tile:
 def stretches(length: int, scale: float) -> list[Stretch]:
     """The sides of the tiles that cover `length` pixels of a picture, in order, at a scale of at most 1."""
     seen = length * scale
-    count = max(1, math.ceil((seen - SHARED_PX) / (TILE_PX - SHARED_PX)))
+    count = max(1, math.ceil((seen - LOOKS.shared_px) / (LOOKS.tile_px - LOOKS.shared_px)))
     if count == 1:
         return [Stretch(0.0, float(length), (-math.inf, math.inf), input_side(seen))]
-    side_px = math.ceil((seen + (count - 1) * SHARED_PX) / count / MULTIPLE_PX) * MULTIPLE_PX
+    side_px = math.ceil((seen + (count - 1) * LOOKS.shared_px) / count / MULTIPLE_PX) * MULTIPLE_PX
     # Whole pixels of the look: where it is 2, 3 ... times coarser than the picture, pixels are only averaged.
     starts = [math.floor(index * (seen - side_px) / (count - 1)) / scale for index in range(count)]
     side = side_px / scale
@@ -92,44 +87,45 @@ def stretches(length: int, scale: float) -> list[Stretch]:
     return [Stretch(start, start + side, own, side_px) for start, own in zip(starts, owned, strict=True)]
 
 
-def find_in_photograph(
-    image: ImageArray, network: Callable[[ImageArray], Maps], score_threshold: float, overlap: float
-) -> Candidates:
+def find_in_photograph(image: ImageArray, network: Callable[[ImageArray], Maps], score_threshold: float) -> Candidates:
     """The faces in an RGB image uint8 (H, W, 3), in its pixels, the surest first.
 
     network: from uint8 (H, W, 3), sides divisible by 32, to its maps.
     """
-    picture, heard = Image.fromarray(image), min(score_threshold, VOTING_SCORE)
+    picture, heard = Image.fromarray(image), min(score_threshold, LOOKS.voting_score)
     width, height = picture.size
     first, *finer = whole_scales(width, height)
-    seen, scale = joined(whole_looks(picture, network, LONGEST_PX, min(heard, SUGGESTED))), first
+    seen, scale = joined(whole_looks(picture, network, LOOKS.longest_px, min(heard, LOOKS.suggesting_score))), first
     for following in finer:
-        parts = [look_at(picture, tile, network, min(heard, SUGGESTED)) for tile in tiles(width, height, following)]
-        large = seen[seen.sizes_px * scale >= WELL_SEEN_PX]
+        parts = [
+            look_at(picture, tile, network, min(heard, LOOKS.suggesting_score))
+            for tile in tiles(width, height, following)
+        ]
+        large = seen[seen.sizes_px * scale >= LOOKS.well_seen_px]
         seen, scale = joined([large, confirmed(joined(parts), seen, scale)]), following
-    suggested = seen[(seen.scores >= SUGGESTED) & (seen.sizes_px * scale <= SUGGESTED_PX)]
+    suggested = seen[(seen.scores >= LOOKS.suggesting_score) & (seen.sizes_px * scale <= LOOKS.largest_suggested_px)]
     parts = [look_at(picture, tile, network, heard) for tile in closest(width, height, scale, suggested)]
     if parts:
         seen = joined([seen, confirmed(joined(parts), seen, scale)])
-    return nms(seen[seen.scores >= heard], overlap, score_threshold)
+    return nms(seen[seen.scores >= heard], score_threshold)
 
 
 def whole_scales(width: int, height: int) -> list[float]:
     """By how much a picture is enlarged for each look at the whole of it, ever finer; all but small ones are shrunk."""
-    scales = [first_scale(width, height, LONGEST_PX)]
-    for longest_px in WHOLE_PX:
-        finer = min(first_scale(width, height, longest_px), max(1.0, ENLARGED_PX / max(width, height)))
-        if finer >= scales[-1] * LEAST_FINER:
+    scales = [first_scale(width, height, LOOKS.longest_px)]
+    for longest_px in LOOKS.finer_looks_px:
+        finer = min(first_scale(width, height, longest_px), max(1.0, LOOKS.enlarged_px / max(width, height)))
+        if finer >= scales[-1] * LOOKS.least_finer:
             scales.append(finer)
     return scales
 
 
 def confirmed(found: Candidates, before: Candidates, scale: float) -> Candidates:
     """Of the candidates of a look, those that the looks before, the last at `scale`, suggested or hardly could."""
-    suggesting = before.boxes_xyxy[before.scores >= SUGGESTED]
-    doubtful = found.sizes_px * scale >= WELL_SEEN_PX
+    suggesting = before.boxes_xyxy[before.scores >= LOOKS.suggesting_score]
+    doubtful = found.sizes_px * scale >= LOOKS.well_seen_px
     believed = [
-        not doubt or bool((iou(box, suggesting) >= CONFIRMED).any())
+        not doubt or bool((iou(box, suggesting) >= LOOKS.confirming_iou).any())
         for doubt, box in zip(doubtful, found.boxes_xyxy, strict=True)
     ]
     return found[np.array(believed, np.bool_)]
@@ -141,13 +137,15 @@ def tiles(width: int, height: int, scale: float) -> list[Tile]:
 
 
 def closest(width: int, height: int, scale: float, suggested: Candidates) -> list[Tile]:
-    """The tiles around suggested faces, as fine as `MOST_FINER` and the budget allow; none where that is not finer.
+    """The tiles around suggested faces, as fine as the options allow; none where that is not finer.
 
     Pictures are shrunk 1, 1.5, 2 ... times: by whole numbers, pixels need only be averaged, which is fast.
     """
-    for halves in range(max(2, math.ceil(2 / (scale * MOST_FINER))), math.floor(2 / (scale * LEAST_FINER)) + 1):
+    for halves in range(
+        max(2, math.ceil(2 / (scale * LOOKS.most_finer))), math.floor(2 / (scale * LOOKS.least_finer)) + 1
+    ):
         chosen = [tile for tile in tiles(width, height, 2 / halves) if tile.owns(suggested).any()]
-        if sum(tile.pixels for tile in chosen) <= BUDGET_PX:
+        if sum(tile.pixels for tile in chosen) <= LOOKS.budget_px:
             return chosen
     return []
 
@@ -161,7 +159,7 @@ def look_at(
     seen = picture.resize(size, Image.Resampling.BILINEAR, box, reducing_gap=1.0)
     found = decode(network(np.asarray(seen)), score_threshold)
     if not tile.is_whole:
-        found = found[found.sizes_px <= LARGEST_IN_TILE_PX]
+        found = found[found.sizes_px <= LOOKS.largest_in_tile_px]
     factor: FloatArray = np.array([(box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]], np.float32)
     found = found.moved(factor, np.array(box[:2], np.float32))
     return found[tile.owns(found)]

@@ -14,27 +14,20 @@ from PIL import Image
 from mien.detection.boxes import Candidates, FloatArray, iou, joined, nms
 from mien.detection.decoding import Maps, decode
 from mien.detection.detection import Detection
+from mien.detection.options import LOOKS
 from mien.preprocessing import ImageArray
 
-AGAIN_PX = 96
-"""Side of the square in which a face is looked at again, and twice the longer side of the face's box in it (chosen on
-250 pictures of people.parquet: of faces surer than 0.6 in smoother crops, 3 of 517 upright ones were refused, and 10 of
-125 left in pictures that stood upside down)."""
-SAME_PLACE, LEAST_SCORE = 0.2, 0.02
-"""A candidate whose iou with the face is larger speaks for it, with whatever score (chosen)."""
 AT_ONCE, COLUMNS = 64, 8
 """So many faces at most are looked at again in one picture, side by side in so many columns."""
-DOUBTED = 0.75
-"""From this share of its own score on, that of the face upside down is held against it in the same square (chosen)."""
 
 
-def find_any_way_up(image: ImageArray, find: Callable[[ImageArray], Candidates], overlap: float) -> Candidates:
+def find_any_way_up(image: ImageArray, find: Callable[[ImageArray], Candidates]) -> Candidates:
     """The faces that `find` finds in an image (H, W, 3) in any of four turns; of each place, the surest."""
     height, width = image.shape[:2]
     looks = [
         turned_back(find(np.ascontiguousarray(np.rot90(image, turns))), turns, width, height) for turns in range(4)
     ]
-    return nms(joined(looks), overlap, voting_iou=None)  # landmarks of other turns are another face's
+    return nms(joined(looks), voting_iou=None)  # landmarks of other turns are another face's
 
 
 def turned_back(found: Candidates, turns: int, width: int, height: int) -> Candidates:
@@ -60,7 +53,7 @@ def are_upside_down(
     crops = [_crop(image, face) for face in found]
     scores = np.array([face.score for face in found])
     turned = _best([crop[::-1, ::-1] for crop in crops], found, network)
-    upside_down: NDArray[np.bool_] = turned > DOUBTED * scores
+    upside_down: NDArray[np.bool_] = turned > LOOKS.doubted_share * scores
     doubtful = np.flatnonzero(upside_down).tolist()
     again = _best([crops[place] for place in doubtful], [found[place] for place in doubtful], network)
     upside_down[doubtful] = turned[doubtful] > again
@@ -77,14 +70,14 @@ def _crop(image: ImageArray, face: Detection) -> ImageArray:
     reach = side * math.sqrt(0.5) + 1
     left, top = max(0, math.floor(x - reach)), max(0, math.floor(y - reach))
     window = Image.fromarray(np.ascontiguousarray(image[top : math.ceil(y + reach), left : math.ceil(x + reach)]))
-    step = max(1, int(side / AGAIN_PX))
+    step = max(1, int(side / LOOKS.upside_down_px))
     window = window.reduce(step)
-    pixel, roll = side / AGAIN_PX / step, math.radians(face.roll_degrees)
+    pixel, roll = side / LOOKS.upside_down_px / step, math.radians(face.roll_degrees)
     cosine, sine = pixel * math.cos(roll), pixel * math.sin(roll)
-    middle = AGAIN_PX / 2
+    middle = LOOKS.upside_down_px / 2
     right, down = (x - left) / step - (cosine - sine) * middle, (y - top) / step - (sine + cosine) * middle
     placed = (cosine, -sine, right, sine, cosine, down)
-    size = (AGAIN_PX, AGAIN_PX)
+    size = (LOOKS.upside_down_px, LOOKS.upside_down_px)
     return np.asarray(window.transform(size, Image.Transform.AFFINE, placed, Image.Resampling.BILINEAR))
 
 
@@ -94,13 +87,18 @@ def _best(crops: Sequence[ImageArray], faces: Sequence[Detection], network: Call
     for start in range(0, len(crops), AT_ONCE):
         part = crops[start : start + AT_ONCE]
         columns = min(len(part), COLUMNS)
-        canvas = np.zeros((math.ceil(len(part) / columns) * AGAIN_PX, columns * AGAIN_PX, 3), np.uint8)
-        corners = [(number % columns * AGAIN_PX, number // columns * AGAIN_PX) for number in range(len(part))]
+        canvas = np.zeros(
+            (math.ceil(len(part) / columns) * LOOKS.upside_down_px, columns * LOOKS.upside_down_px, 3), np.uint8
+        )
+        corners = [
+            (number % columns * LOOKS.upside_down_px, number // columns * LOOKS.upside_down_px)
+            for number in range(len(part))
+        ]
         for (x, y), crop in zip(corners, part, strict=True):
-            canvas[y : y + AGAIN_PX, x : x + AGAIN_PX] = crop
-        found = decode(network(canvas), LEAST_SCORE)
+            canvas[y : y + LOOKS.upside_down_px, x : x + LOOKS.upside_down_px] = crop
+        found = decode(network(canvas), LOOKS.upside_down_score)
         for number, (x, y) in enumerate(corners, start):
-            near = iou(_box_in_crop(faces[number]) + np.array([x, y, x, y]), found.boxes_xyxy) > SAME_PLACE
+            near = iou(_box_in_crop(faces[number]) + np.array([x, y, x, y]), found.boxes_xyxy) > LOOKS.upside_down_iou
             best[number] = found.scores[near].max(initial=0.0)
     return best
 
@@ -108,5 +106,5 @@ def _best(crops: Sequence[ImageArray], faces: Sequence[Detection], network: Call
 def _box_in_crop(face: Detection) -> FloatArray:
     x0, y0, x1, y1 = face.upright_box_xyxy or face.box_xyxy
     sides = np.array([x1 - x0, y1 - y0], np.float32)
-    half = sides / sides.max() * np.float32(AGAIN_PX / 4)
-    return np.concatenate((AGAIN_PX / 2 - half, AGAIN_PX / 2 + half))
+    half = sides / sides.max() * np.float32(LOOKS.upside_down_px / 4)
+    return np.concatenate((LOOKS.upside_down_px / 2 - half, LOOKS.upside_down_px / 2 + half))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.detection.decoding import MOST_ENLARGED
 from mien.detection.detection import Detection
+from mien.detection.options import LOOKS
 from mien.errors import MissingExtraError, ModelError
 from mien.preprocessing import ImageArray, require_rgb
 
@@ -86,7 +86,7 @@ def _resized(image: ImageArray, longest_px: int) -> tuple[ImageArray, NDArray[np
     """A picture with this longer side, enlarged four times at most, and its pixels (x, y) in those of the original."""
     require_rgb(image)
     height, width = image.shape[:2]
-    scale = min(MOST_ENLARGED, longest_px / max(height, width))
+    scale = min(LOOKS.most_enlarged, longest_px / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
     return np.asarray(picture), np.array([width / size[0], height / size[1]], np.float32)

@@ -10,8 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mien.detection.decoding import LONGEST_PX
 from mien.detection.face_finder import FaceFinder
+from mien.detection.options import LOOKS
 from mien.errors import VideoError
 from mien.preprocessing import ImageArray
 from mien.recognizer import Recognizer
@@ -103,7 +103,7 @@ class Video:
             self.duration_s = container_seconds(container)
             """Seconds of the video; None where the file does not say."""
             self._stated_s = stream_seconds(stream)
-        self.recognizer = recognizer or Recognizer(detector=FaceFinder(longest_px=LONGEST_PX))
+        self.recognizer = recognizer or Recognizer(detector=FaceFinder(longest_px=LOOKS.longest_px))
 
     def __iter__(self) -> Iterator[Frame]:
         people, number = People(), 0

@@ -12,8 +12,14 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from mien.datasets.photographs import PEOPLE, Photographs, read_photographs
-from mien.detection.boxes import NMS_IOU, FloatArray
-from mien.detection.decoding import LONGEST_PX, Maps, find_faces
+from mien.detection.boxes import (
+    FloatArray,
+)
+from mien.detection.decoding import (
+    Maps,
+    find_faces,
+)
+from mien.detection.options import LOOKS
 from mien.errors import ExperimentError
 from mien.evaluation.detectors import SMALLEST_SCORE, average_precisions
 from mien.models import DETECTORS, Detector
@@ -124,7 +130,7 @@ class FaceDetection(Task[Detector, Photographs]):
         maps = maps_of(network, self.preprocessing)
 
         def find(image: ImageArray) -> tuple[FloatArray, FloatArray]:
-            found = find_faces(image, maps, LONGEST_PX, SMALLEST_SCORE, NMS_IOU)
+            found = find_faces(image, maps, LOOKS.longest_px, SMALLEST_SCORE)
             return found.boxes_xyxy, found.scores
 
         found = average_precisions(find, prepared)
