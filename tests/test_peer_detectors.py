@@ -92,6 +92,10 @@ def test_absent_peers_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "Not measured: yunet (no file given (--yunet))" in result.output
     result = CliRunner().invoke(app, [*command, "--detector", "centerface"])
     assert isinstance(result.exception, MissingExtraError)
+    result = CliRunner().invoke(app, [*command, "--longest-px", "auto"])
+    assert "| | face-finder, 64 px | face-finder, auto |" in result.output
+    result = CliRunner().invoke(app, [*command, "--longest-px", "auto", "--yunet", str(tmp_path / "own.json")])
+    assert "expected --longest-px in pixels for yunet, found 'auto'" in result.output
 
 
 def test_what_the_command_needs(tmp_path: Path) -> None:

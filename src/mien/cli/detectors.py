@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.options import FILE, FRAME_SIDE
+from mien.cli.options import FILE, FRAME_SIDE, LongestSide
 from mien.detection.detectors import DEFAULT_DETECTOR, OTHERS, make_detector
-from mien.detection.face_finder import FaceFinder
+from mien.detection.face_finder import AUTO, FaceFinder, LongestPx
 from mien.detection.options import LOOKS
 from mien.errors import MissingExtraError
 from mien.progress_bar import ProgressBar
@@ -40,9 +40,10 @@ PEERS = ("haar", "centerface")
 @click.option("--yunet", type=FILE, help="Also YuNet: OpenCV's file face_detection_yunet_*.onnx.")
 @click.option(
     "--longest-px",
-    type=FRAME_SIDE,
+    type=LongestSide(),
     multiple=True,
-    help=f"Longer side at which detectors other than haar look, {LOOKS.longest_px} if not given; can be repeated.",
+    help=f"Longer side at which detectors other than haar look, {LOOKS.longest_px} if not given; can be repeated; "
+    '"auto" for mien\'s own alone.',
 )
 @click.option("--json", "json_file", type=FILE, help="Write the report as JSON.")
 def evaluate_detector(
@@ -54,7 +55,7 @@ def evaluate_detector(
     detector: tuple[str, ...],
     peers: bool,
     yunet: Path | None,
-    longest_px: tuple[int, ...],
+    longest_px: tuple[LongestPx, ...],
     json_file: Path | None,
 ) -> None:
     """Measure face detectors side by side."""
@@ -78,7 +79,7 @@ def evaluate_detector(
 
 
 def _open_detectors(
-    names: tuple[str, ...], peers: tuple[str, ...], yunet: Path | None, sides_px: tuple[int, ...]
+    names: tuple[str, ...], peers: tuple[str, ...], yunet: Path | None, sides_px: tuple[LongestPx, ...]
 ) -> "tuple[dict[str, Pair], dict[str, str]]":
     """Detectors by name and size, and why peers are absent."""
     found: dict[str, Pair] = {}
@@ -101,24 +102,36 @@ def _open_detectors(
     return found, absent
 
 
-def _open_detector(name: str, sides_px: tuple[int, ...]) -> "dict[str, Pair]":
+def _open_detector(name: str, sides_px: tuple[LongestPx, ...]) -> "dict[str, Pair]":
     from mien.evaluation.detectors import SMALLEST_SCORE
     from mien.evaluation.peer_detectors import CenterFace
 
     if name in OTHERS:
         return {name: (make_detector(name),) * 2}
     if name == "centerface":
-        return {f"{name}, {side} px": (CenterFace(side), CenterFace(side, SMALLEST_SCORE)) for side in sides_px}
+        sizes = _sizes(name, sides_px)
+        return {f"{name}, {side} px": (CenterFace(side), CenterFace(side, SMALLEST_SCORE)) for side in sizes}
     return {
-        f"{name}, {side} px": (make_detector(name, side), FaceFinder(name, side, SMALLEST_SCORE)) for side in sides_px
+        f"{name}, {side}" if side == AUTO else f"{name}, {side} px": (
+            make_detector(name, side),
+            FaceFinder(name, side, SMALLEST_SCORE),
+        )
+        for side in sides_px
     }
 
 
-def _open_yunet(file: Path, sides_px: tuple[int, ...]) -> "dict[str, Pair]":
+def _sizes(name: str, sides_px: tuple[LongestPx, ...]) -> list[int]:
+    if AUTO in sides_px:
+        raise click.BadParameter(f"expected --longest-px in pixels for {name}, found {AUTO!r}")
+    return [side for side in sides_px if not isinstance(side, str)]
+
+
+def _open_yunet(file: Path, sides_px: tuple[LongestPx, ...]) -> "dict[str, Pair]":
     from mien.evaluation.detectors import SMALLEST_SCORE
     from mien.evaluation.peer_detectors import YuNet
 
-    return {f"yunet, {side} px": (YuNet(file, side), YuNet(file, side, SMALLEST_SCORE)) for side in sides_px}
+    sizes = _sizes("yunet", sides_px)
+    return {f"yunet, {side} px": (YuNet(file, side), YuNet(file, side, SMALLEST_SCORE)) for side in sizes}
 
 
 def _open_photographs(

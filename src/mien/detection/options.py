@@ -65,6 +65,8 @@ class LookOptions:
     """Side of the square in which a face is looked at upside down, and twice the longer side of the face's box in it
     (chosen on 250 pictures of people.parquet: of faces surer than 0.6 in smoother crops, 3 of 517 upright ones were
     refused, and 10 of 125 left in pictures that stood upside down)."""
+    upside_down_from: float = 0.2
+    """Faces that the network is less sure of are not looked at again (chosen by time: they are many, and of no use)."""
     upside_down_iou: float = 0.2
     """A candidate in that look whose iou with the face is larger speaks for it (chosen)."""
     upside_down_score: float = 0.02

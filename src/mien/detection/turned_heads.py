@@ -49,13 +49,13 @@ def _back(places: FloatArray, turns: int, width: int, height: int) -> FloatArray
 def are_upside_down(
     image: ImageArray, found: Sequence[Detection], network: Callable[[ImageArray], Maps]
 ) -> NDArray[np.bool_]:
-    """Whether each face found in an image (H, W, 3) is surer when it is turned by half a turn."""
-    crops = [_crop(image, face) for face in found]
-    scores = np.array([face.score for face in found])
-    turned = _best([crop[::-1, ::-1] for crop in crops], found, network)
-    upside_down: NDArray[np.bool_] = turned > LOOKS.doubted_share * scores
-    doubtful = np.flatnonzero(upside_down).tolist()
-    again = _best([crops[place] for place in doubtful], [found[place] for place in doubtful], network)
+    """Whether each face found in an image (H, W, 3), the surest first, is surer when it is turned by half a turn."""
+    faces = [face for face in found if face.score >= LOOKS.upside_down_from]  # the surest come first
+    crops = [_crop(image, face) for face in faces]
+    turned = _best([crop[::-1, ::-1] for crop in crops], faces, network)
+    doubtful = np.flatnonzero(turned > LOOKS.doubted_share * np.array([face.score for face in faces])).tolist()
+    again = _best([crops[place] for place in doubtful], [faces[place] for place in doubtful], network)
+    upside_down = np.zeros(len(found), np.bool_)
     upside_down[doubtful] = turned[doubtful] > again
     return upside_down
 
