@@ -85,12 +85,12 @@ def framing(finder: FaceDetector, training: Dataset, portraits: Photographs) -> 
         face = training[index].image
         found = [each for each in finder.detect(with_border(face)) if abs(each.roll_degrees) < LEAST_LEAN]
         if len(found) == 1 and found[0].landmarks_xy is not None:
-            in_frame.append(distances((found[0].landmarks_xy / ZOOM - BORDER_PX) / len(face)))
+            in_frame.append(distances((np.array(found[0].landmarks_xy) / ZOOM - BORDER_PX) / len(face)))
     for portrait in portraits:
         found = [each for each in finder.detect(portrait.read()) if abs(each.roll_degrees) < LEAST_LEAN]
         if found and found[0].landmarks_xy is not None:
             x0, y0, _, y1 = found[0].box_xyxy
-            in_box.append(distances((found[0].landmarks_xy - np.array((x0, y0))) / (y1 - y0)))
+            in_box.append(distances((np.array(found[0].landmarks_xy) - (x0, y0)) / (y1 - y0)))
     eyes, mouth, down = np.median(in_frame, axis=0)
     box_eyes, box_mouth, box_down = np.median(in_box, axis=0)
     height = float((eyes / box_eyes + mouth / box_mouth) / 2)

@@ -48,7 +48,7 @@ def test_yunet_as_opencv_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert made == [(str(file), "", (160, 160), 0.3, 0.3, 5000)]
     assert surest.box_xyxy == (20, 40, 80, 120)  # the picture is looked at in half its size
     assert surest.landmarks_xy is not None
-    assert surest.landmarks_xy.tolist() == [[0, 2], [4, 6], [8, 10], [12, 14], [16, 18]]
+    assert surest.landmarks_xy == ((0, 2), (4, 6), (8, 10), (12, 14), (16, 18))
     assert (surest.score, other.score) == (pytest.approx(0.9), pytest.approx(0.4))
     assert YuNet(file, 160).detect(np.zeros((240, 320, 3), np.uint8)) == []
 
@@ -69,8 +69,8 @@ def test_centerface_finds_a_portrait(examples: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == ""
     assert face.landmarks_xy is not None
     x0, y0, x1, y1 = face.box_xyxy
-    assert (face.landmarks_xy > (x0, y0)).all()
-    assert (face.landmarks_xy < (x1, y1)).all()
+    assert (np.array(face.landmarks_xy) > (x0, y0)).all()
+    assert (np.array(face.landmarks_xy) < (x1, y1)).all()
     assert face.score > 0.5
     assert len(CenterFace(256, 0.02).detect(picture)) > 1
 

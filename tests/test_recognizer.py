@@ -152,7 +152,7 @@ def test_manifest_and_onnx_file_agree(recognizer: Recognizer) -> None:
         ModelCard.from_dict({"name": "x"}, 0, "file")
 
 
-def test_face_is_checked_and_immutable() -> None:
+def test_a_face_as_plain_values() -> None:
     face = Face((0.0, 1.0, 2.0, 3.0), 0.5, {"anger": 0.25, "fear": 0.75})
     assert face.expression == "fear"
     assert face.to_dict() == {
@@ -163,23 +163,6 @@ def test_face_is_checked_and_immutable() -> None:
         "unsure": False,
         "scores": {"fear": 0.75, "anger": 0.25},
     }
-    with pytest.raises(TypeError):
-        face.scores["fear"] = 1.0  # type: ignore[index]
-    for wrong in (
-        ((2.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}),
-        ((0.0, 1.0, float("nan"), 3.0), 0.5, {"fear": 1.0}),
-        ((0.0, 1.0, 2.0, 3.0), 1.5, {"fear": 1.0}),
-        ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 0.9}),
-        ((0.0, 1.0, 2.0, 3.0), 0.5, {}),
-        ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, ((0.0, 0.0),) * 4),
-        ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, ((0.0, float("nan")),) * 5),
-        ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, None, 1.5),
-        ((0.0, 1.0, 2.0, 3.0), 0.5, {"fear": 1.0}, None, float("nan")),
-    ):
-        with pytest.raises(
-            ValueError, match=r"box_xyxy|detection_score|scores|landmarks_xy needs 5 pairs of finite|unsure_below must"
-        ):
-            Face(*wrong)
 
 
 def test_a_face_is_unsure_below_the_threshold_of_its_network(for_crops: Recognizer) -> None:

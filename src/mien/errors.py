@@ -5,6 +5,10 @@ class MienError(Exception):
     """Base of every error mien raises on purpose."""
 
 
+class InputError(MienError, ValueError):
+    """A value that was given from Python is not what is taken."""
+
+
 class ImageError(MienError):
     """A picture could not be read."""
 

@@ -1,10 +1,11 @@
 """What recognition gives: one checked, immutable record a face."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
+
+from mien.errors import InputError
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in float pixels."""
@@ -13,11 +14,39 @@ Landmarks = tuple[tuple[float, float], ...]
 LANDMARKS = 5
 
 
+class Scores(dict[str, float]):
+    """The probability of each expression, as a dict that cannot be changed, but hashed, pickled and copied.
+
+    Raises InputError unless they lie in 0 to 1 and sum to 1.
+    """
+
+    def __init__(self, scores: Mapping[str, float] | Iterable[tuple[str, float]]) -> None:
+        names = dict(scores)
+        super().__init__(zip(names, checked_numbers("scores", names.values()), strict=True))
+        if not all(0 <= score <= 1 for score in self.values()) or abs(sum(self.values()) - 1) > 1e-3:
+            raise InputError(f"scores: expected probabilities that sum to 1, received {names}")
+
+    def __hash__(self) -> int:  # type: ignore[override]  # dict has none
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Scores, (dict(self),)
+
+    def _refuse(self, *values: Any, **named: Any) -> NoReturn:
+        raise TypeError("scores cannot be changed; dict(scores) is a copy that can")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+
 @dataclass(frozen=True)
 class Face:
-    """One face in a picture and what it expresses."""
+    """One face in a picture and what it expresses: immutable, hashable, ready for pickle, copy and `asdict`.
 
-    box_xyxy: tuple[float, float, float, float]
+    Numbers of any kind become plain floats. Raises InputError for a box without an inside, and for what is not finite
+    or not in its range.
+    """
+
+    box_xyxy: Box
     """Left, top, right, bottom in float pixels of the picture; may reach over its edge."""
     detection_score: float
     """How sure the detector is, 0 to 1."""
@@ -29,22 +58,11 @@ class Face:
     """The confidence below which the network is more often wrong than right, by its card; 0 where not known."""
 
     def __post_init__(self) -> None:
-        x0, y0, x1, y1 = self.box_xyxy
-        if not (x0 < x1 and y0 < y1 and all(map(math.isfinite, self.box_xyxy))):
-            raise ValueError(f"box_xyxy needs x0 < x1 and y0 < y1, not {self.box_xyxy}")
-        if not 0 <= self.detection_score <= 1:
-            raise ValueError(f"detection_score must lie in 0 to 1, not {self.detection_score}")
-        if not self.scores or abs(sum(self.scores.values()) - 1) > 1e-3:
-            raise ValueError(f"scores must be probabilities that sum to 1, not {dict(self.scores)}")
-        places = self.landmarks_xy
-        if places is not None and not (
-            [len(place) for place in places] == [2] * LANDMARKS
-            and all(math.isfinite(value) for place in places for value in place)
-        ):
-            raise ValueError(f"landmarks_xy needs {LANDMARKS} pairs of finite (x, y), not {places}")
-        if not 0 <= self.unsure_below <= 1:
-            raise ValueError(f"unsure_below must lie in 0 to 1, not {self.unsure_below}")
-        object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
+        object.__setattr__(self, "box_xyxy", checked_box("box_xyxy", self.box_xyxy))
+        object.__setattr__(self, "scores", Scores(self.scores))
+        object.__setattr__(self, "landmarks_xy", checked_landmarks(self.landmarks_xy))
+        for name in ("detection_score", "unsure_below"):
+            object.__setattr__(self, name, checked_share(name, getattr(self, name)))
 
     @property
     def expression(self) -> str:
@@ -74,3 +92,40 @@ class Face:
             "unsure": self.unsure,
             "scores": {name: round(score, 6) for name, score in ordered},
         }
+
+
+def checked_numbers(name: str, values: Any) -> tuple[float, ...]:
+    """Finite plain floats; InputError names what else was received."""
+    try:
+        numbers = tuple(float(value) for value in values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected numbers, received {values!r}") from error
+    if not all(map(math.isfinite, numbers)):
+        raise InputError(f"{name}: expected finite numbers, received {numbers}")
+    return numbers
+
+
+def checked_box(name: str, box: Any) -> Box:
+    """A box of plain floats; InputError unless it has four sides and an inside."""
+    sides = checked_numbers(name, box)
+    if len(sides) != 4 or not (sides[0] < sides[2] and sides[1] < sides[3]):
+        raise InputError(f"{name}: expected (x0, y0, x1, y1) with x0 < x1 and y0 < y1, received {sides}")
+    return sides
+
+
+def checked_share(name: str, share: Any) -> float:
+    """A plain float in 0 to 1; InputError for any other."""
+    (number,) = checked_numbers(name, (share,))
+    if not 0 <= number <= 1:
+        raise InputError(f"{name}: expected a number in 0 to 1, received {number}")
+    return number
+
+
+def checked_landmarks(places: Any) -> Landmarks | None:
+    """Five pairs of plain floats, or None; InputError for anything else."""
+    if places is None:
+        return None
+    pairs = tuple(checked_numbers("landmarks_xy", place) for place in places)
+    if [len(pair) for pair in pairs] != [2] * LANDMARKS:
+        raise InputError(f"landmarks_xy: expected {LANDMARKS} pairs (x, y), received {pairs}")
+    return tuple((x, y) for x, y in pairs)

@@ -3,29 +3,39 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mien.preprocessing import ImageArray
+from mien.results import Box, Landmarks, checked_box, checked_landmarks, checked_numbers, checked_share
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Detection:
-    """One face found."""
+    """One face found: immutable, hashable, ready for pickle, copy and `asdict`.
 
-    box_xyxy: tuple[float, float, float, float]
+    Numbers of any kind become plain floats. Raises InputError for a box without an inside, and for what is not finite
+    or not in its range.
+    """
+
+    box_xyxy: Box
     """Left, top, right, bottom in float pixels of the image, around the face as it is seen."""
     score: float
     """How sure the detector is, 0 to 1."""
-    landmarks_xy: NDArray[np.float32] | None = None
-    """(5, 2) float pixels: left eye, right eye, nose tip, left and right mouth corner, as seen when the face
+    landmarks_xy: Landmarks | None = None
+    """Five (x, y) in float pixels: left eye, right eye, nose tip, left and right mouth corner, as seen when the face
     stands upright."""
     roll_degrees: float = 0.0
     """How far the face leans clockwise, as seen in the picture, -180 to 180."""
-    upright_box_xyxy: tuple[float, float, float, float] | None = None
+    upright_box_xyxy: Box | None = None
     """The box that a leaning face would have if it stood upright, to be cropped; None where it is the same."""
     is_whole_image: bool = False
     """The picture is a face crop already: it is stretched to the network's square, nothing is cut."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "box_xyxy", checked_box("box_xyxy", self.box_xyxy))
+        object.__setattr__(self, "score", checked_share("score", self.score))
+        object.__setattr__(self, "landmarks_xy", checked_landmarks(self.landmarks_xy))
+        object.__setattr__(self, "roll_degrees", checked_numbers("roll_degrees", (self.roll_degrees,))[0])
+        if self.upright_box_xyxy is not None:
+            object.__setattr__(self, "upright_box_xyxy", checked_box("upright_box_xyxy", self.upright_box_xyxy))
 
 
 class FaceDetector(Protocol):

@@ -92,4 +92,4 @@ class FaceFinder:
 def _detection(box: FloatArray, score: np.float32, landmarks: FloatArray) -> Detection:
     x0, y0, x1, y1 = map(float, box)
     roll = roll_degrees(landmarks)
-    return Detection((x0, y0, x1, y1), float(score), landmarks, roll, upright_box(box, roll))
+    return Detection((x0, y0, x1, y1), float(score), landmarks.tolist(), roll, upright_box(box, roll))

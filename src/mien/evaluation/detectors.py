@@ -216,7 +216,7 @@ def landmark_error(detections: Sequence[Detection], photograph: Photograph) -> f
         return None
     true = photograph.landmarks_xy[main]
     eyes = float(np.linalg.norm(true[1] - true[0]))
-    return float(np.linalg.norm(nearest.landmarks_xy - true, axis=1).mean()) / eyes
+    return float(np.linalg.norm(np.subtract(nearest.landmarks_xy, true), axis=1).mean()) / eyes
 
 
 def measure_latency(detectors: dict[str, FaceDetector], image: ImageArray) -> dict[str, float]:

@@ -100,5 +100,5 @@ def _detections(
     for index in np.argsort(-scores, kind="stable"):
         x0, y0, x1, y1 = map(float, boxes[index] * np.tile(back, 2))
         points = (landmarks[index].reshape(5, 2) * back).astype(np.float32)
-        found.append(Detection((x0, y0, x1, y1), float(scores[index]), points))
+        found.append(Detection((x0, y0, x1, y1), float(scores[index]), points.tolist()))
     return found

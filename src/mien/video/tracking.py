@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mien.detection.boxes import iou
-from mien.results import Box, Face
+from mien.results import Box, Face, Scores
 
 VELOCITY_HALF_LIFE_S = 0.1
 """Seconds after which a measured velocity counts half; detectors' boxes jitter by pixels. This, `REACH` and `memory_s`
@@ -47,7 +47,7 @@ class TrackingOptions:
 
 @dataclass(frozen=True)
 class TrackedFace:
-    """A face of one frame and whose it is."""
+    """A face of one frame and whose it is: immutable, hashable, ready for pickle, copy and `asdict`."""
 
     person: int
     """Number of the person, counted from 1 in the order of appearance."""
@@ -58,10 +58,23 @@ class TrackedFace:
     scores: Mapping[str, float]
     """Smoothed scores; they sum to 1."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scores", Scores(self.scores))
+
+    @property
+    def box_xyxy(self) -> Box:
+        """The box of the face."""
+        return self.face.box_xyxy
+
     @property
     def expression(self) -> str:
         """The expression with the highest smoothed score."""
         return max(self.scores, key=lambda name: self.scores[name])
+
+    @property
+    def confidence(self) -> float:
+        """The highest smoothed score."""
+        return max(self.scores.values())
 
 
 @dataclass(frozen=True)
