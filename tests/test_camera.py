@@ -20,7 +20,7 @@ from mien.errors import VideoError  # noqa: E402
 from mien.preprocessing import ImageArray  # noqa: E402
 from mien.results import Face  # noqa: E402
 from mien.video.camera import camera_source  # noqa: E402
-from mien.video.frames import newest  # noqa: E402
+from mien.video.live import newest  # noqa: E402
 from mien.video.tracking import TrackedFace  # noqa: E402
 
 
@@ -102,7 +102,7 @@ def test_a_camera_left_before_its_first_frame_is_no_error(monkeypatch: pytest.Mo
         asked.append(True)
         return True
 
-    assert list(Video("color=gray:size=160x120", form="lavfi", stop=stop)) == []
+    assert list(Video("color=gray:size=160x120", form="lavfi", stop=stop, live=True)) == []
     assert asked
 
 
@@ -168,3 +168,44 @@ def test_bars_are_drawn_over_the_last_ones(monkeypatch: pytest.MonkeyPatch) -> N
     assert first == "no face\n\x1b[1A\r"
     assert second == f"person 1\n  happiness  {'█' * 6}\n\x1b[2A\r"  # as much as the terminal shows
     assert last == ""
+
+
+def test_a_camera_beside_videos(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mien import Camera
+
+    with pytest.raises(VideoError, match=r"^camera 97: expected a camera, found none"):
+        Camera(97)
+    monkeypatch.setattr(
+        "mien.video.camera.camera_source", lambda device, platform: ("color=gray:size=160x120", "lavfi")
+    )
+    frame = next(iter(Camera(0)))
+    assert frame.image.shape == (120, 160, 3)
+    assert frame.faces == ()
+
+
+def test_a_file_with_its_format_loses_no_frame_and_hides_no_damage(tmp_path: Path) -> None:
+    from mien import Recognizer, Video
+
+    file = tmp_path / "clip.mp4"
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(60):
+            container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        container.mux(stream.encode(None))
+    crops = Recognizer(detector="whole-image")
+    frames = []
+    for frame in Video(file, crops, form="mp4"):
+        frames.append(frame.number)
+        time.sleep(0.005)
+    assert frames == list(range(60))
+    index = file.read_bytes()
+    cut = tmp_path / "damaged.mp4"
+    middle = index.index(b"mdat") + 700
+    cut.write_bytes(index[:middle] + bytes(400) + index[middle + 400 :])
+    failures = []
+    for form in (None, "mp4"):
+        with pytest.raises(VideoError) as caught:
+            list(Video(cut, crops, form=form))
+        failures.append(str(caught.value))
+    assert failures[0] == failures[1]

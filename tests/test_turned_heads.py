@@ -113,3 +113,27 @@ def test_landmarks_of_other_turns_have_no_say() -> None:
     found = find_any_way_up(np.zeros((100, 100, 3), np.uint8), find)
     assert found.scores.tolist() == pytest.approx([0.9])
     assert (found.landmarks_xy == landmarks).all()
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_photograph_is_found_by_itself(any_way_up: FaceFinder, examples: Path, turns: int) -> None:
+    """In the picture's own frame, as where it was asked for; not where it was forbidden."""
+    turned = np.ascontiguousarray(np.rot90(read_image(examples / "grace-hopper.jpg"), turns))
+    expected, *_ = any_way_up.detect(turned)
+    face, *_ = FaceFinder(longest_px=416).detect(turned)
+    assert iou(face.box_xyxy, [expected.box_xyxy])[0] > 0.9
+    assert face.roll_degrees == pytest.approx(expected.roll_degrees, abs=2)
+    assert FaceFinder(longest_px=416, any_way_up=False).detect(turned) == []
+
+
+def test_upright_faces_make_further_looks_needless() -> None:
+    finder = FaceFinder(longest_px=96)
+    looked: list[tuple[int, ...]] = []
+    maps = finder._maps
+    finder._maps = lambda image: (looked.append(image.shape), maps(image))[1]  # type: ignore[method-assign]
+    picture = np.zeros((64, 96, 3), np.uint8)
+    assert finder.detect(picture) == []
+    faceless = len(looked)
+    finder.any_way_up = False
+    assert finder.detect(picture) == []
+    assert len(looked) - faceless < faceless / 3

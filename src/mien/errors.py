@@ -47,3 +47,9 @@ class CheckpointError(MienError):
 
 class MissingExtraError(MienError):
     """An optional dependency that this command needs is not installed."""
+
+
+def shortened(text: object, longest: int = 100) -> str:
+    """A name as errors show it: what people gave may be a whole encoded picture."""
+    name = str(text)
+    return name if len(name) <= longest else f"{name[: longest // 2]}... ({len(name):,} characters)"

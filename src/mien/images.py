@@ -1,14 +1,20 @@
 """Pictures from files or bytes to RGB arrays, with everything a camera or a web page may put into them."""
 
+import contextlib
 import io
+import os
+import struct
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from mien.errors import ImageError
+from mien.errors import ImageError, InputError, shortened
+from mien.image_arrays import Color, no_picture, rgb_of_array
 from mien.preprocessing import ImageArray
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
@@ -16,42 +22,83 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MAX_PIXELS = 89_478_485
 """Pillow's own limit against decompression bombs: a quarter of a gibibyte as RGB."""
 
-_PILLOW_LIMIT = threading.Lock()
+LONGEST_PATH = 1024
+"""Longer texts are no names of files (chosen; 4,096 bytes are most systems' limit)."""
+Picture = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | ImageArray
+"""What `read_image` reads."""
+
+_WARNINGS = threading.Lock()
+"""Warnings can only be silenced for all threads."""
 
 
-def read_image(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> ImageArray:
+def read_image(
+    source: Picture, *, max_pixels: int = MAX_PIXELS, name: str | None = None, color: Color = "rgb"
+) -> ImageArray:
     """Read a picture as RGB uint8 (H, W, 3).
 
-    source: a path, or the bytes of a JPEG, PNG, WebP, BMP, TIFF or GIF file (its first frame).
-    max_pixels: larger pictures are refused before they are decoded.
+    source: a path; the bytes of a JPEG, PNG, WebP, BMP, TIFF or GIF file (its first frame), or such a file opened in
+        binary mode; a Pillow image; an array uint8 (H, W, 3), or grey (H, W, 1) or (H, W).
+    max_pixels: larger files are refused before they are decoded.
     name: what errors call the picture; the path, or "<bytes>".
+    color: the order of an array's channels, "bgr" for OpenCV's; all else tells its own.
 
     The EXIF orientation is applied, 16 bits a channel become 8, transparent parts become white.
-    Raises ImageError, one line that names the picture, what was expected and what was found.
+    Raises ImageError for a file that cannot be read, InputError for what is no picture: one line that names the
+    picture, what was expected and what was found.
     """
-    if isinstance(source, bytes):
-        return _decode(source, name or "<bytes>", max_pixels)
-    path = Path(source)
-    return _decode(_read_bytes(path), name or str(path), max_pixels)
+    if color not in ("rgb", "bgr"):
+        raise InputError(f"color: expected 'rgb' or 'bgr', received {color!r}")
+    if isinstance(source, np.ndarray):
+        return rgb_of_array(source, color)
+    if color != "rgb":
+        raise InputError(
+            f"color: expected 'rgb' for all but arrays, whose channels alone are unknown, received {color!r}"
+        )
+    if isinstance(source, Image.Image):
+        return _pixels(lambda: contextlib.nullcontext(source), name or "<image>", None)
+    if isinstance(source, str | os.PathLike):
+        path = os.fspath(source)
+        return _decode(_read_bytes(path), name or shortened(path), max_pixels)
+    if hasattr(source, "read"):
+        source = source.read()
+        if isinstance(source, str):
+            raise InputError("image: expected a file opened in binary mode, open(path, 'rb'), received one of text")
+    if not isinstance(source, bytes | bytearray | memoryview):
+        raise no_picture(source)
+    return _decode(bytes(source), name or "<bytes>", max_pixels)
 
 
-def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise ImageError(f"{path}: expected an image file, found a folder")
+def _read_bytes(path: str) -> bytes:
+    shown = shortened(path)
     try:
-        return path.read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError as error:
-        raise ImageError(f"{path}: expected an image file, found no such file") from error
+        kind = " (a web address: download it first)" if "://" in path else ""
+        raise ImageError(f"{shown}: expected an image file, found no such file{kind}") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{shown}: expected an image file, found a folder") from error
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path}: expected a readable image file: {error}") from error
+        if len(path) > LONGEST_PATH:
+            told = (
+                "the name of an image file, found far too long a text; base64.b64decode gives the bytes of encoded ones"
+            )
+            raise ImageError(f"{shown}: expected {told}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{shown}: expected a readable image file: {reason}") from error
 
 
 def _decode(encoded: bytes, name: str, max_pixels: int) -> ImageArray:
     if not encoded:
         raise ImageError(f"{name}: expected an image, found an empty file")
+    return _pixels(lambda: _open(encoded), name, max_pixels)
+
+
+def _pixels(
+    opened: Callable[[], contextlib.AbstractContextManager[Image.Image]], name: str, max_pixels: int | None
+) -> ImageArray:
     try:
-        with _open_unlimited(encoded) as image:
-            if image.width * image.height > max_pixels:
+        with opened() as image:
+            if max_pixels is not None and image.width * image.height > max_pixels:
                 raise ImageError(
                     f"{name}: expected at most {max_pixels} pixels, found {image.width} x {image.height}; "
                     "raise the limit (max_pixels, --max-pixels) if you trust this file"
@@ -69,18 +116,29 @@ def _decode(encoded: bytes, name: str, max_pixels: int) -> ImageArray:
         raise ImageError(f"{name}: expected a whole image, found a damaged one: {reason}") from error
 
 
-def _open_unlimited(encoded: bytes) -> Image.Image:
-    """Read the header only; the caller checks the size, which Pillow can do for one global limit only."""
-    with _PILLOW_LIMIT:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+def _open(encoded: bytes) -> Image.Image:
+    """Read the header only; the caller checks the size.
+
+    As `Image.open` does, but for its check: that has one limit for the whole process, which is not mien's to lift.
+    """
+    Image.preinit()
+    for form in FORMATS:
+        if form not in Image.OPEN:
+            Image.init()
+        opener, accepts = Image.OPEN[form]
+        if accepts is not None and accepts(encoded[:16]) is not True:
+            continue
         try:
-            return Image.open(io.BytesIO(encoded), formats=FORMATS)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+            image: Image.Image = opener(io.BytesIO(encoded), "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # it is of another format after all
+            continue
+        return image
+    raise UnidentifiedImageError
 
 
 def _as_rgb(image: Image.Image, name: str) -> Image.Image:
-    with warnings.catch_warnings():
+    image.load()
+    with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of damaged EXIF data, which is then ignored
         image = ImageOps.exif_transpose(image)
     if image.mode == "F":

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.errors import ModelError
+from mien.errors import InputError, ModelError
 
 ImageArray = NDArray[np.uint8]
 """RGB (H, W, 3) or grey (H, W, 1), values 0 to 255."""
@@ -105,7 +105,7 @@ def crop_face(
     _require_image(image)
     x0, y0, x1, y1 = (float(value) for value in box_xyxy)
     if not (x1 > x0 and y1 > y0):
-        raise ValueError(f"a face box needs x0 < x1 and y0 < y1, not {tuple(box_xyxy)}")
+        raise InputError(f"a face box needs x0 < x1 and y0 < y1, not {tuple(box_xyxy)}")
     side = max(x1 - x0, y1 - y0) * (1 + 2 * preprocessing.margin)
     centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2
     size_px, channels = preprocessing.size_px, preprocessing.channels
@@ -123,8 +123,11 @@ def crop_face(
 def to_network_input(faces: ImageArray, preprocessing: Preprocessing) -> NDArray[np.float32]:
     """Face crops uint8 (N, S, S, C) as normalised float32 (N, C, S, S)."""
     expected = (preprocessing.size_px, preprocessing.size_px, preprocessing.channels)
+    if not isinstance(faces, np.ndarray):
+        found = f"{type(faces).__name__}; np.stack(crops) makes an array of a list of crops"
+        raise InputError(f"faces: expected uint8 (N, {', '.join(map(str, expected))}), received a {found}")
     if faces.ndim != 4 or faces.shape[1:] != expected or faces.dtype != np.uint8:
-        raise ValueError(
+        raise InputError(
             f"faces: expected uint8 (N, {', '.join(map(str, expected))}), received {faces.dtype} {faces.shape}"
         )
     planes = np.ascontiguousarray(faces.transpose(0, 3, 1, 2)).astype(np.float32)
@@ -141,14 +144,14 @@ def to_network_input(faces: ImageArray, preprocessing: Preprocessing) -> NDArray
 
 
 def require_rgb(image: ImageArray) -> None:
-    """Raise ValueError unless an array is an RGB picture uint8 (H, W, 3) with pixels."""
+    """Raise InputError unless an array is an RGB picture uint8 (H, W, 3) with pixels."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise ValueError(f"image: expected RGB uint8 (H, W, 3), received {image.dtype} {image.shape}")
+        raise InputError(f"image: expected RGB uint8 (H, W, 3), received {image.dtype} {image.shape}")
 
 
 def _require_image(image: ImageArray) -> None:
     if image.ndim != 3 or image.shape[2] not in (1, 3) or image.dtype != np.uint8:
-        raise ValueError(f"image: expected uint8 (H, W, 3) or (H, W, 1), received {image.dtype} {image.shape}")
+        raise InputError(f"image: expected uint8 (H, W, 3) or (H, W, 1), received {image.dtype} {image.shape}")
 
 
 def _with_channels(image: ImageArray, channels: int) -> ImageArray:

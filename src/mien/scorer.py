@@ -1,12 +1,14 @@
 """Scorers: functions from uint8 faces (N, S, S, C) to float32 probabilities (N, K)."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.preprocessing import ImageArray, to_network_input
-from mien.session import open_session
+from mien.session import CPU, Providers, open_session
 from mien.weights import ModelCard, read_model
 
 Scorer = Callable[[ImageArray], NDArray[np.float32]]
@@ -40,18 +42,22 @@ def mirrored(score: Callable[[ImageArray], tuple[NDArray[np.float32], NDArray[np
 
 
 class OnnxScorer:
-    """A network in ONNX Runtime on the CPU.
+    """A network in ONNX Runtime; it is pickled by what it was made with.
 
     model: the name of a packaged model or the path of an ONNX file exported by mien.
-    threads: how many threads one call may use; 0 leaves it to ONNX Runtime.
-    Raises ModelError when the model is unknown or damaged.
+    threads, providers: see `open_session`.
+    Raises ModelError when the model is unknown or damaged, InputError for other threads and providers.
     """
 
-    def __init__(self, model: str, threads: int = 0) -> None:
+    def __init__(self, model: str | Path, threads: int = 1, providers: Providers = CPU) -> None:
         encoded = read_model(model)
-        self._session, entry = open_session(encoded, model, threads)
-        self.card = ModelCard.from_dict(entry, len(encoded), model)
+        self.made_with = (model, threads, providers)
+        self._session, entry = open_session(encoded, model, threads, providers)
+        self.card = ModelCard.from_dict(entry, len(encoded), str(model))
         self._input = self._session.get_inputs()[0].name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.made_with
 
     def __call__(self, faces: ImageArray) -> NDArray[np.float32]:
         """Probabilities float32 (N, K) of faces uint8 (N, S, S, C); N may be 0."""

@@ -113,8 +113,8 @@ def _open_detector(name: str, sides_px: tuple[LongestPx, ...]) -> "dict[str, Pai
         return {f"{name}, {side} px": (CenterFace(side), CenterFace(side, SMALLEST_SCORE)) for side in sizes}
     return {
         f"{name}, {side}" if side == AUTO else f"{name}, {side} px": (
-            make_detector(name, side),
-            FaceFinder(name, side, SMALLEST_SCORE),
+            make_detector(name, side, any_way_up=False),
+            FaceFinder(name, side, SMALLEST_SCORE, any_way_up=False),
         )
         for side in sides_px
     }
@@ -181,7 +181,7 @@ def calibrate_detector(
     from mien.evaluation.operating_point import choose_operating_point
 
     people, empty = (read_photographs(root, split) for split in ("people-dev", "no-people-held-out"))
-    unsure = FaceFinder(detector, longest_px, SMALLEST_SCORE)
+    unsure = FaceFinder(detector, longest_px, SMALLEST_SCORE, any_way_up=False)
     with ProgressBar(len(people) + len(empty), "calibrate-detector") as bar:
         point, report = choose_operating_point(unsure, people, empty, false_faces, bar.advance)
     chosen_on = f"{people.split} and {empty.split}, {false_faces:g} false faces on 100 pictures, {longest_px} px"

@@ -22,7 +22,7 @@ from mien.progress_bar import ProgressBar
 @click.option("--corruptions", is_flag=True, help="Measure on noisy, blurred, dark, badly cut ... faces as well.")
 @click.option("--corruption", multiple=True, help="Only this one, such as darkness; can be repeated.")
 @click.option("--mirror", is_flag=True, help="Average each face with its mirror image, at twice the time.")
-@click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open.")
+@click.option("--threads", type=click.IntRange(0), default=1, help="Threads of the network; 0: as many as allowed.")
 def evaluate(
     dataset: str,
     root: Path,

@@ -17,6 +17,7 @@ from mien.detection.face_finder import AUTO, LongestPx
 from mien.detection.options import LOOKS
 
 FILE = click.Path(path_type=Path)
+THREADS_HELP = "Threads of network and detector; 0: as many as this process may use."
 FRAME_SIDE = click.IntRange(MULTIPLE_PX, LOOKS.largest_px)
 
 
@@ -69,7 +70,9 @@ def recognizer_options(usual_px: LongestPx) -> Callable[[Callable[..., None]], C
         ) -> None:
             if longest_px is None and detector not in OTHERS:
                 longest_px = usual_px
-            finder = make_detector(detector, longest_px, score_threshold, any_way_up)
+            # Frames of videos in which nobody is found would be looked at four times.
+            turns = any_way_up or (False if detector not in OTHERS and usual_px != AUTO else None)
+            finder = make_detector(detector, longest_px, score_threshold, turns, threads)
             command(recognizer=mien.Recognizer(model, finder, threads), **others)
 
         for option in reversed(_options(usual_px)):
@@ -102,7 +105,8 @@ def _options(usual_px: LongestPx) -> list[Callable[[Callable[..., None]], Callab
         click.option(
             "--any-way-up",
             is_flag=True,
-            help="Also find faces that lie on their side or stand on their head, in four times the time.",
+            help="Also find faces that lie on their side or stand on their head, in four times the time; by itself "
+            "that is tried for photographs without an upright face alone, and quickly.",
         ),
-        click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the network; 0 leaves it open."),
+        click.option("--threads", type=click.IntRange(0), default=1, help=THREADS_HELP),
     ]

@@ -122,10 +122,9 @@ def camera(
     Their expressions are bars in the terminal; Ctrl-C ends it.
     """
     from mien.cli.live import live_bars
-    from mien.video.camera import camera_source
-    from mien.video.frames import Video, unless_stopped
+    from mien.video.camera import Camera
+    from mien.video.live import unless_stopped
 
-    source, form = camera_source(device, sys.platform)
     failure, started_s, stopped = "", time.monotonic(), list[int]()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_stop_signals(stopped))
@@ -133,13 +132,13 @@ def camera(
         def stop() -> bool:
             return bool(stopped) or (seconds is not None and time.monotonic() - started_s >= seconds)
 
-        def opened() -> Video:
-            return Video(source, recognizer, every, TrackingOptions(half_life_s=half_life), form=form, stop=stop)
+        def opened() -> Camera:
+            return Camera(device, recognizer, every, TrackingOptions(half_life_s=half_life), stop)
 
         try:
             moving = unless_stopped(opened, stop)
         except VideoError as error:
-            raise VideoError(f"camera {device}: expected a camera, found none ({error}); see --device") from error
+            raise VideoError(f"{error}; see --device") from error
         if moving is None:
             return
         outputs = _Outputs(moving, csv_file)

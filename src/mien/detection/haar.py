@@ -1,8 +1,9 @@
 """Frontal faces by OpenCV's Haar cascade. The only module that imports OpenCV, and only when its detector is made."""
 
 import math
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,24 @@ Box = tuple[float, float, float, float]
 
 WIDTH, HEIGHT, LOWER = 0.858, 1.104, 0.035
 """Of LFW's boxes, and how far their centres lie under the hit's, in sides of the hit (`benchmarks/framing.py`)."""
+
+
+class _Cascade(threading.local):
+    """OpenCV's cascade, one for each thread: it remembers the picture that it looks at."""
+
+    def __init__(self) -> None:
+        import cv2
+
+        if not hasattr(cv2, "CascadeClassifier"):
+            raise MissingExtraError(
+                f"the haar detector needs OpenCV 4, found {cv2.__version__}; install it with: pip install 'mien[haar]'"
+            )
+        file = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
+        self.classifier = cv2.CascadeClassifier(str(file))
+        if self.classifier.empty():
+            raise MissingExtraError(
+                f"{file}: expected OpenCV's cascade, found none; install it with: pip install 'mien[haar]'"
+            )
 
 
 class HaarDetector:
@@ -46,7 +65,7 @@ class HaarDetector:
 
     def __init__(self, min_face_px: int = 40) -> None:
         try:
-            import cv2
+            import cv2  # noqa: F401
         except ImportError as error:
             raise MissingExtraError(
                 "the haar detector needs OpenCV; install it with: pip install 'mien[haar]'"
@@ -54,9 +73,10 @@ class HaarDetector:
         if min_face_px < 1:
             raise ValueError(f"min_face_px must be at least 1, not {min_face_px}")
         self.min_face_px = min_face_px
-        self._cascade = cv2.CascadeClassifier(
-            str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml")
-        )
+        self._cascade = _Cascade()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.min_face_px,)
 
     def detect(self, image: ImageArray) -> list[Detection]:
         """Faces in an RGB image uint8 (H, W, 3), the surest first; ValueError for other arrays."""
@@ -79,7 +99,7 @@ class HaarDetector:
         return sorted(faces, key=lambda face: -face.score)
 
     def _find(self, grey: "cv2.typing.MatLike", scale: float, neighbours: int) -> list[Detection]:
-        boxes, _, weights = self._cascade.detectMultiScale3(
+        boxes, _, weights = self._cascade.classifier.detectMultiScale3(
             grey,
             scaleFactor=1.1,
             minNeighbors=neighbours,

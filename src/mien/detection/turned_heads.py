@@ -24,10 +24,28 @@ AT_ONCE, COLUMNS = 64, 8
 def find_any_way_up(image: ImageArray, find: Callable[[ImageArray], Candidates]) -> Candidates:
     """The faces that `find` finds in an image (H, W, 3) in any of four turns; of each place, the surest."""
     height, width = image.shape[:2]
-    looks = [
-        turned_back(find(np.ascontiguousarray(np.rot90(image, turns))), turns, width, height) for turns in range(4)
-    ]
+    looks = [turned_back(find(_turned(image, turns)), turns, width, height) for turns in range(4)]
     return nms(joined(looks), voting_iou=None)  # landmarks of other turns are another face's
+
+
+def find_in_surest_turn(
+    image: ImageArray, surest: Callable[[ImageArray], float], find: Callable[[ImageArray], Candidates]
+) -> Candidates:
+    """What `find` finds in an image (H, W, 3) turned as it probably should be, where none of its faces stands upright.
+
+    surest: the best score of a face in a quick look; the turn with the best one is taken, none where all are 0.
+    """
+    height, width = image.shape[:2]
+    scores = {turns: surest(_turned(image, turns)) for turns in (1, 2, 3)}
+    turns = max(scores, key=lambda turns: scores[turns])
+    if not scores[turns]:
+        nothing = np.empty(0, np.float32)
+        return Candidates(nothing.reshape(0, 4), nothing, nothing.reshape(0, 5, 2))
+    return turned_back(find(_turned(image, turns)), turns, width, height)
+
+
+def _turned(image: ImageArray, turns: int) -> ImageArray:
+    return np.ascontiguousarray(np.rot90(image, turns))
 
 
 def turned_back(found: Candidates, turns: int, width: int, height: int) -> Candidates:

@@ -1,20 +1,18 @@
 """Faces in moving pictures: a file or a camera, frame by frame, in constant memory. Needs PyAV (extra `video`)."""
 
-import contextlib
 import math
-import queue
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from mien.detection.face_finder import FaceFinder
 from mien.detection.options import LOOKS
 from mien.errors import VideoError
 from mien.preprocessing import ImageArray
 from mien.recognizer import Recognizer
+from mien.video.live import newest
 from mien.video.media import (
     Upright,
     container_seconds,
@@ -33,15 +31,12 @@ from mien.video.tracking import People, TrackedFace, TrackingOptions, between, f
 if TYPE_CHECKING:
     import av
 
-Made = TypeVar("Made")
 USUAL_RATE, SLOWEST_RATE = Fraction(25), Fraction(1, 3600)
 """Frames a second where a file does not say; fewer are damage."""
 LONGEST_JUMP_S = 60.0
 """Times further than this beyond the last and beyond the stated length are taken for wrong (chosen)."""
 SHORTER_S = 1.0
 """A video that ends so much before its stated length is cut off (chosen)."""
-ASKED_AFTER_S = 0.1
-"""How often it is asked, while a camera gives nothing, whether to go on waiting."""
 TOLERANCE_S = 1e-6
 """Times that differ by less are the same, and the least time between two frames."""
 WARM_S = 1.0
@@ -65,13 +60,14 @@ class Frame:
 class Video:
     """The frames of a video with the people in them: `for frame in Video(path): ...`.
 
-    source: the path of a video; or of a camera, with its format.
+    source: the path of a video; `Camera` reads cameras.
     recognizer: what finds and reads faces; if None, the default one that looks at each frame at one fast size
-        (`FaceFinder(longest_px=416)`).
+        (`FaceFinder(longest_px=416, any_way_up=False)`).
     every: faces are looked for in every so manieth frame; between, they move on as they did.
     tracking: how people are told apart and scores smoothed.
     start_s: seconds of the video that are skipped.
-    form: FFmpeg's name of the format, such as "v4l2" for cameras; found out if None.
+    form: FFmpeg's name of the format; found out if None.
+    live: the source gives frames as time goes by: those that come while one is looked at are left out, but the newest.
     stop: asked before each frame, and while a camera gives none; True ends the iteration.
 
     Raises VideoError when the source cannot be read, or holds no frames from start_s on. Damage further on raises it
@@ -88,12 +84,13 @@ class Video:
         start_s: float = 0.0,
         form: str | None = None,
         stop: Callable[[], bool] = lambda: False,
+        live: bool = False,
     ) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1, not {every}")
         if not 0 <= start_s < math.inf:
             raise ValueError(f"start_s must be a time from 0 on, not {start_s}")
-        self.source, self.every, self.start_s, self.form = str(source), every, start_s, form
+        self.source, self.every, self.start_s, self.form, self.live = str(source), every, start_s, form, live
         self.tracking, self._stop = tracking or TrackingOptions(), stop
         with open_container(self.source, form) as container:
             stream = video_stream(container, self.source)
@@ -103,12 +100,14 @@ class Video:
             self.duration_s = container_seconds(container)
             """Seconds of the video; None where the file does not say."""
             self._stated_s = stream_seconds(stream)
-        self.recognizer = recognizer or Recognizer(detector=FaceFinder(longest_px=LOOKS.longest_px))
+        self.recognizer = recognizer or Recognizer(
+            detector=FaceFinder(longest_px=LOOKS.longest_px, any_way_up=False)
+        )
 
     def __iter__(self) -> Iterator[Frame]:
         people, number = People(), 0
         images = self._images(max(0.0, self.start_s - WARM_S))
-        for index, (time_s, image) in enumerate(images if self.form is None else newest(images, self._stop)):
+        for index, (time_s, image) in enumerate(newest(images, self._stop) if self.live else images):
             if index % self.every:
                 faces = between(people, time_s)
             else:
@@ -157,7 +156,7 @@ class Video:
                 if wanted_s and not seek(container, start_seconds(container) + wanted_s):
                     continue
                 upright, first = Upright(stream, self.source), True
-                for frame, said_s in timed(container, decode(container, stream, patient=self.form is not None)):
+                for frame, said_s in timed(container, decode(container, stream, patient=self.live)):
                     if first and wanted_s and (said_s is None or said_s > wanted_s + 2 * float(1 / self.rate)):
                         break  # it went too far
                     first = False
@@ -200,66 +199,3 @@ class Clock:
             self.longest_s = max(self.longest_s, time_s - last_s)
         self.time_s, self.end_s = time_s, time_s + (seconds or self._period_s)
         return time_s
-
-
-def newest(
-    images: Iterator[tuple[float, ImageArray]], stop: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[float, ImageArray]]:
-    """A camera's images as they come; those that came while the one before was looked at are left out, but the last.
-
-    Another thread reads them, so that waiting for a silent camera can end. stop: asked while waiting.
-    """
-    slot: queue.Queue[tuple[float, ImageArray] | BaseException | None] = queue.Queue(1)
-    left = threading.Event()
-
-    def read() -> None:
-        end = None
-        try:
-            for image in images:
-                if left.is_set():
-                    return
-                with contextlib.suppress(queue.Empty):
-                    slot.get_nowait()
-                slot.put(image)
-        except BaseException as error:
-            end = error
-        told = False
-        while not told and not left.is_set():  # the last image is taken first
-            with contextlib.suppress(queue.Full):
-                slot.put(end, timeout=ASKED_AFTER_S)
-                told = True
-
-    threading.Thread(target=read, daemon=True).start()
-    try:
-        while not stop():
-            try:
-                found = slot.get(timeout=ASKED_AFTER_S)
-            except queue.Empty:
-                continue
-            if found is None:
-                return
-            if isinstance(found, BaseException):
-                raise found
-            yield found
-    finally:
-        left.set()
-
-
-def unless_stopped(make: Callable[[], Made], stop: Callable[[], bool]) -> Made | None:
-    """What a function makes, or None once `stop` says so; another thread runs it, since opening a camera may hang."""
-    made: list[Made] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            made.append(make())
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    while thread.is_alive() and not stop():
-        thread.join(ASKED_AFTER_S)
-    if failed:
-        raise failed[0]
-    return made[0] if made else None

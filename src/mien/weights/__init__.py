@@ -5,12 +5,13 @@ The manifest entry of a network also stands in the ONNX file itself, so that a f
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mien.errors import ModelError
+from mien.errors import ModelError, shortened
 from mien.preprocessing import Preprocessing
 from mien.weights.learned_from import Split, splits_from_json, splits_of_older_card, splits_to_json
 
@@ -142,27 +143,50 @@ def default_model() -> str:
     return name
 
 
-def read_model(model: str, kind: Literal["models", "detectors"] = "models") -> bytes:
+def read_model(model: str | Path, kind: Literal["models", "detectors"] = "models") -> bytes:
     """The ONNX file of a packaged network or face detector, by name, or a file of one's own, by path.
 
+    A name that is packaged always means what is packaged, whatever files there are; a `Path` always means a file.
     Raises ModelError when there is none such, or the packaged file is damaged.
     """
     entries = _manifest()[kind]
-    if model not in entries:
-        path = Path(model)
-        if path.is_file():
-            return path.read_bytes()
-        raise ModelError(
-            f"unknown model {model!r}; packaged are {', '.join(sorted(entries))}, or give the path of an ONNX file"
-        )
+    if isinstance(model, Path) or model not in entries:
+        if not names_file(model):
+            raise ModelError(
+                f"unknown model '{shortened(model)}'; packaged are {', '.join(sorted(entries))}, "
+                "or give the path of an ONNX file"
+            )
+        return _read_file(Path(model))
     file: Path = FOLDER / entries[model]["file"]
-    encoded: bytes = file.read_bytes()
+    encoded = _read_file(file)
     expected, found = entries[model]["sha256"], hashlib.sha256(encoded).hexdigest()
     if found != expected:
         raise ModelError(f"{file}: expected sha256 {expected[:12]}, found {found[:12]}; install mien again")
     return encoded
 
 
+def names_file(name: str | Path) -> bool:
+    """Whether a name that is not packaged is meant for a file, there or not, rather than for a packaged one."""
+    path = Path(name)
+    return isinstance(name, Path) or bool(path.suffix) or len(path.parts) > 1 or os.path.exists(path)
+
+
+def _read_file(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        found = {FileNotFoundError: "found no such file", IsADirectoryError: "found a folder"}
+        told = found.get(type(error), f"which cannot be read: {getattr(error, 'strerror', error)}")
+        raise ModelError(f"{shortened(file)}: expected an ONNX file, {told}") from error
+
+
 def _manifest() -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    try:
+        text = MANIFEST.read_text(encoding="utf-8")
+    except FileNotFoundError as error:  # as in programs packed with the code alone
+        raise ModelError(
+            f"{MANIFEST}: expected mien's networks beside its code, found none; install mien again, "
+            "or pack its data files as well (PyInstaller: --collect-data mien)"
+        ) from error
+    manifest: dict[str, Any] = json.loads(text)
     return manifest
