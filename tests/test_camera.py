@@ -199,13 +199,11 @@ def test_a_file_with_its_format_loses_no_frame_and_hides_no_damage(tmp_path: Pat
         frames.append(frame.number)
         time.sleep(0.005)
     assert frames == list(range(60))
-    index = file.read_bytes()
-    cut = tmp_path / "damaged.mp4"
-    middle = index.index(b"mdat") + 700
-    cut.write_bytes(index[:middle] + bytes(400) + index[middle + 400 :])
-    failures = []
+    with av.open(str(file)) as source:
+        packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
+    encoded = bytearray(file.read_bytes())
+    encoded[packets[30].pos : packets[30].pos + 4] = b"\xff" * 4  # the length of a frame's data
+    file.write_bytes(encoded)
     for form in (None, "mp4"):
-        with pytest.raises(VideoError) as caught:
-            list(Video(cut, crops, form=form))
-        failures.append(str(caught.value))
-    assert failures[0] == failures[1]
+        with pytest.raises(VideoError, match=r"damaged after 1\."):
+            list(Video(file, crops, form=form))

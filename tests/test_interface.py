@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import mien
-from mien import Detection, Face, ImageError, InputError, MienError, ModelError, Recognizer, errors
+from mien import Detection, Face, ImageError, InputError, MienError, ModelError, Recognizer, Video, VideoError, errors
 from mien.detection.detectors import make_detector
 from mien.detection.face_finder import FaceFinder
 from mien.images import read_image
@@ -136,7 +136,10 @@ def test_long_strings_are_one_short_line(text: str) -> None:
         Recognizer(text)
     with pytest.raises(ModelError) as no_detector:
         make_detector(text)
-    for error in (caught, no_model, no_detector):
+    pytest.importorskip("av")
+    with pytest.raises(VideoError) as no_video:
+        Video(text)
+    for error in (caught, no_model, no_detector, no_video):
         assert len(str(error.value)) < 300
         assert "\n" not in str(error.value)
     with pytest.raises(ImageError, match="download it first"):

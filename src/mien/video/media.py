@@ -1,6 +1,7 @@
 """Videos and cameras as FFmpeg gives them: containers, streams, decoded frames, upright pixels. Needs PyAV."""
 
 import contextlib
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.errors import MissingExtraError, VideoError
+from mien.errors import MissingExtraError, VideoError, shortened
 from mien.images import MAX_PIXELS
 from mien.preprocessing import ImageArray
 
@@ -114,7 +115,7 @@ def open_container(source: str, form: str | None = None) -> "InputContainer":
         import av
     except ImportError as error:
         raise MissingExtraError(NEEDS_PYAV) from error
-    if form is None and Path(source).exists() and not (Path(source).is_file() or Path(source).is_dir()):
+    if form is None and os.path.exists(source) and not (os.path.isfile(source) or os.path.isdir(source)):
         raise VideoError(f"{source}: expected a video file, found a pipe or device; videos are read more than once")
     try:
         options = {"framerate": "30"} if form == "avfoundation" else {}  # macOS refuses FFmpeg's default
@@ -122,7 +123,9 @@ def open_container(source: str, form: str | None = None) -> "InputContainer":
         container: InputContainer = av.open(name, format=form, options=options, metadata_errors="replace")
         return container
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(f"{source}: expected a video, found none that can be read: {reason(error)}") from error
+        raise VideoError(
+            f"{shortened(source)}: expected a video, found none that can be read: {reason(error)}"
+        ) from error
 
 
 def file_url(file: str | Path) -> str:
