@@ -15,6 +15,7 @@ from PIL import Image
 
 import mien
 from mien import Detection, Face, ImageError, InputError, MienError, ModelError, Recognizer, Video, VideoError, errors
+from mien.cli.sources import expand
 from mien.detection.detectors import make_detector
 from mien.detection.face_finder import FaceFinder
 from mien.images import read_image
@@ -139,7 +140,9 @@ def test_long_strings_are_one_short_line(text: str) -> None:
     pytest.importorskip("av")
     with pytest.raises(VideoError) as no_video:
         Video(text)
-    for error in (caught, no_model, no_detector, no_video):
+    with pytest.raises(ImageError) as no_source:
+        expand([text])[0].read(1)
+    for error in (caught, no_model, no_detector, no_video, no_source):
         assert len(str(error.value)) < 300
         assert "\n" not in str(error.value)
     with pytest.raises(ImageError, match="download it first"):

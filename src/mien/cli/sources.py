@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import ImageError
+from mien.errors import ImageError, shortened
 from mien.images import SUFFIXES, read_image
 from mien.preprocessing import ImageArray
 
@@ -56,7 +56,7 @@ def _expand_one(name: str, without: Path | None) -> list[Source]:
                 return [Source(name, path, f"{name}: expected files that match, found none")]
             return [source for match in matches for source in _expand_one(match, without)]
     except OSError as error:
-        return [Source(name, path, f"{name}: expected a readable file or folder: {error.strerror}")]
+        return [Source(name, path, f"{shortened(name)}: expected a readable file or folder: {error.strerror}")]
     return [Source(name, Path(path.name))]
 
 

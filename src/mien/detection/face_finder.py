@@ -60,11 +60,11 @@ class FaceFinder:
         providers: Providers = CPU,
     ) -> None:
         if longest_px != AUTO and (isinstance(longest_px, str) or not MULTIPLE_PX <= longest_px <= LOOKS.largest_px):
-            raise ValueError(
+            raise InputError(
                 f"longest_px must be {AUTO!r} or lie in {MULTIPLE_PX} to {LOOKS.largest_px}, not {longest_px}"
             )
         if score_threshold is not None and not 0 < score_threshold < 1:
-            raise ValueError(f"score_threshold must lie between 0 and 1, not {score_threshold}")
+            raise InputError(f"score_threshold must lie between 0 and 1, not {score_threshold}")
         if any_way_up not in (True, False, AUTO):
             raise InputError(f"any_way_up: expected True, False or {AUTO!r}, received {any_way_up!r}")
         self._session, entry = open_session(read_model(model, "detectors"), model, threads, providers)
@@ -80,7 +80,7 @@ class FaceFinder:
         return type(self), settings
 
     def detect(self, image: ImageArray) -> list[Detection]:
-        """Faces in an RGB image uint8 (H, W, 3), the surest first; ValueError for other arrays."""
+        """Faces in an RGB image uint8 (H, W, 3), the surest first; InputError for other arrays."""
         require_rgb(image)
         if self.any_way_up is True:
             return self._upright(image, find_any_way_up(image, self._find))

@@ -79,7 +79,7 @@ class HaarDetector:
         return type(self), (self.min_face_px,)
 
     def detect(self, image: ImageArray) -> list[Detection]:
-        """Faces in an RGB image uint8 (H, W, 3), the surest first; ValueError for other arrays."""
+        """Faces in an RGB image uint8 (H, W, 3), the surest first; InputError for other arrays."""
         import cv2
 
         require_rgb(image)
