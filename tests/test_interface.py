@@ -352,7 +352,7 @@ def test_pyinstaller_finds_its_hook(monkeypatch: pytest.MonkeyPatch) -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     ((name, value),) = project["entry-points"]["pyinstaller40"].items()
     (folder,) = EntryPoint(name, value, "pyinstaller40").load()()
-    stand_in = SimpleNamespace(collect_data_files=lambda package: [package])
+    stand_in = SimpleNamespace(collect_data_files=lambda package, excludes: [package])
     for name in ("PyInstaller", "PyInstaller.utils"):
         monkeypatch.setitem(sys.modules, name, SimpleNamespace())  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "PyInstaller.utils.hooks", stand_in)  # type: ignore[arg-type]

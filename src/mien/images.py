@@ -55,7 +55,8 @@ def read_image(
             f"color: expected 'rgb' for all but arrays, whose channels alone are unknown, received {color!r}"
         )
     if isinstance(source, Image.Image):
-        return _pixels(lambda: contextlib.nullcontext(source), name or "<image>", None)
+        opened = contextlib.nullcontext(source)
+        return _pixels(lambda: opened, name or "<image>", None)
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
         return _decode(_read_bytes(path), name or shortened(path), max_pixels)

@@ -2,4 +2,4 @@
 
 from PyInstaller.utils.hooks import collect_data_files
 
-datas = collect_data_files("mien")
+datas = collect_data_files("mien", excludes=["**/*.safetensors"])  # those are for training

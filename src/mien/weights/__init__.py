@@ -174,10 +174,13 @@ def names_file(name: str | Path) -> bool:
 def _read_file(file: Path) -> bytes:
     try:
         return file.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(f"{shortened(file)}: expected an ONNX file, found no such file") from error
+    except IsADirectoryError as error:
+        raise ModelError(f"{shortened(file)}: expected an ONNX file, found a folder") from error
     except (OSError, ValueError) as error:
-        found = {FileNotFoundError: "found no such file", IsADirectoryError: "found a folder"}
-        told = found.get(type(error), f"which cannot be read: {getattr(error, 'strerror', error)}")
-        raise ModelError(f"{shortened(file)}: expected an ONNX file, {told}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{shortened(file)}: expected a readable ONNX file: {reason}") from error
 
 
 def _manifest() -> dict[str, Any]:
