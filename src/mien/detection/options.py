@@ -62,9 +62,9 @@ class LookOptions:
     """So many pixels at most are given to the network in the last look (chosen by time: benchmarks/looks.py)."""
 
     turned_score: float = 0.75
-    """A photograph in which no face stands upright is taken for turned where a face in another turn is surer (chosen: of
-    57 of people-dev, turned, 37 were turned back and none to another side, of 60 pictures without people none; with 0.6,
-    43, 3 and 2)."""
+    """A photograph in which no face stands upright is taken for turned where a face in another turn is surer (chosen:
+    of 57 of people-dev, turned, 37 were turned back and none to another side, of 60 pictures without people none; with
+    0.6, 43, 3 and 2)."""
     upside_down_px: int = 96
     """Side of the square in which a face is looked at upside down, and twice the longer side of the face's box in it
     (chosen on 250 pictures of people.parquet: of faces surer than 0.6 in smoother crops, 3 of 517 upright ones were

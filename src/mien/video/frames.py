@@ -100,9 +100,7 @@ class Video:
             self.duration_s = container_seconds(container)
             """Seconds of the video; None where the file does not say."""
             self._stated_s = stream_seconds(stream)
-        self.recognizer = recognizer or Recognizer(
-            detector=FaceFinder(longest_px=LOOKS.longest_px, any_way_up=False)
-        )
+        self.recognizer = recognizer or Recognizer(detector=FaceFinder(longest_px=LOOKS.longest_px, any_way_up=False))
 
     def __iter__(self) -> Iterator[Frame]:
         people, number = People(), 0
