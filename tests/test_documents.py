@@ -30,8 +30,9 @@ def listed(tree: str) -> dict[str, str]:
     return found
 
 
-def test_the_trees_in_the_readme_are_true() -> None:
-    project, package = (REPOSITORY / "README.md").read_text().split("## The tree")[1].split("```")[1:4:2]
+def test_the_trees_in_the_house_are_true() -> None:
+    house = (REPOSITORY / "docs" / "house.md").read_text(encoding="utf-8")
+    project, package = re.findall(r"```text\n(.*?)```", house, re.DOTALL)
     source = REPOSITORY / "src" / "mien"
     modules = {f"src/mien/{file.relative_to(source)}" for file in source.rglob("*.py")}
     folders = {f"{Path(module).parent}/" for module in modules}
@@ -42,7 +43,9 @@ def test_the_trees_in_the_readme_are_true() -> None:
     present = {f"{each.name}/" if each.is_dir() else each.name for each in REPOSITORY.iterdir()}
     for name in ("scripts", "benchmarks"):
         present |= {f"{name}/{each.name}" for each in (REPOSITORY / name).iterdir() if each.is_file()}
-    generated = re.compile(r"\.hypothesis/|build/|\.git.*|\.\w+_cache/|\.venv/|runs/|demo-output/|dist/|src/|.*\.pyc")
+    generated = re.compile(
+        r"\.hypothesis/|build/|\.git.*|\.\w+_cache/|\.venv/|runs/|demo-output/|dist/|site/|src/|.*\.pyc"
+    )
     assert {each for each in present if not generated.fullmatch(each)} == set(found) - {"src/mien/"}
     assert [each for each, sentence in found.items() if not sentence] == ["scripts/", "benchmarks/"]
 
@@ -86,6 +89,10 @@ def test_nothing_outside_of_tests_imports_them() -> None:
 
 
 def test_linked_files_exist() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "MODEL_CARD.md"):
-        for link in re.findall(r"\]\(([^)#]+)\)", (REPOSITORY / document).read_text()):
-            assert link.startswith("https://") or (REPOSITORY / link).exists(), f"{document}: {link}"
+    for document in [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8")):
+            assert link.startswith("https://") or (document.parent / link).exists(), f"{document}: {link}"
+
+
+def test_the_readme_stays_short() -> None:
+    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 150

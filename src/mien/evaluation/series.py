@@ -61,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """What stands in README.md between the marks of its name."""
+    """What stands in docs/results between the marks of its name."""
 
     rows: tuple[Row, ...]
     by_expression: bool = False
