@@ -94,7 +94,8 @@ def packaged_table(reports: Path) -> str:
             f"{card.parameters:,}",
             f"{card.model_bytes / 1e6:.1f} MB",
             f"[{values['dataset']} {values['split']}]({values['file'].relative_to(reports.parent)})",
-            *(with_interval(values, key) for key in ("accuracy", "mean_class_accuracy", "ece")),
+            *(with_interval(values, key) for key in ("accuracy", "mean_class_accuracy")),
+            f"{values['ece']:.3f}",
         ]
         for card in list_models()
         for values in found
