@@ -126,6 +126,16 @@ def test_all_blocks_are_of_a_known_language() -> None:
             json.loads(block.code)
 
 
+@pytest.mark.parametrize("block", [each for each in BLOCKS if each.language == "toml"], ids=str)
+def test_experiment_files_are_read(block: Block, tmp_path: Path) -> None:
+    pytest.importorskip("pydantic")
+    from mien.training.config import read_experiment
+
+    file = tmp_path / "experiment.toml"
+    file.write_text(block.code, encoding="utf-8")
+    assert read_experiment(file).name
+
+
 def commands() -> Iterator[str]:
     """All calls of `mien`, also those that do not run here."""
     for block in BLOCKS:
