@@ -63,6 +63,7 @@ def test_json_lines_with_errors_in_their_places(troubled_folder: Path) -> None:
     assert len(face["box_xyxy"]) == 4
     assert face["confidence"] == next(iter(face["scores"].values()))
     assert face["unsure"] is False
+    assert face["mouth_covered"] is False
     assert one_pixel["faces"] == []
     expectations = ["found an empty file", "found something else", "found a damaged one", "expected a", "no such file"]
     for record, expectation in zip([*broken, missing], expectations, strict=True):
@@ -83,7 +84,7 @@ def test_text_csv_and_copies(troubled_folder: Path, tmp_path_factory: pytest.Tem
     assert len(rows) == 6
     assert rows[0]["expression"] == "happiness"
     assert sum(float(rows[0][name]) for name in mien.Recognizer().expressions) == pytest.approx(1, abs=1e-4)
-    assert list(rows[0])[-2:] == ["error", "unsure"]
+    assert list(rows[0])[-3:] == ["error", "unsure", "mouth_covered"]
     assert [row["unsure"] for row in rows] == ["false", *[""] * 5]
     assert "empty file" in rows[1]["error"]
     assert rows[5]["expression"] == rows[5]["error"] == ""

@@ -92,7 +92,7 @@ def place_charts(
 class Chart:
     """The bar chart of one face: a row for each expression, at most `rows` and as many as the picture has room for.
 
-    A single row is a line without a bar. A question mark stands after an expression that the network is unsure of.
+    A single row is a line without a bar. A question mark stands after an expression that is unsure.
     """
 
     def __init__(

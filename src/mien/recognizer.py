@@ -1,19 +1,21 @@
 """Image in, faces with their expressions out: detector, crop and network in one object. No torch."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.covered_mouth import LOOK, mouth_is_covered
 from mien.detection.detection import Detection, FaceDetector
 from mien.detection.detectors import DEFAULT_DETECTOR, make_detector
 from mien.errors import InputError, MienError
 from mien.image_arrays import Color
 from mien.images import Picture, read_image
 from mien.in_order import map_in_order
-from mien.preprocessing import ImageArray, crop_face, whole_image_face
+from mien.preprocessing import ImageArray, Preprocessing, crop_face, whole_image_face
 from mien.results import Face, checked_box
 from mien.scorer import BATCH_SIZE, OnnxScorer
 from mien.session import CPU, Providers
@@ -133,14 +135,10 @@ class Recognizer:
         else:
             detections = [Detection(checked_box("boxes_xyxy", box), 1.0) for box in boxes_xyxy]
         preprocessing = self.scorer.card.preprocessing
-        crops = []
         for found in detections:
             _require_inside(found, pixels)
-            if found.is_whole_image:
-                crops.append(self.crop(pixels))
-            else:
-                box = found.upright_box_xyxy or found.box_xyxy
-                crops.append(crop_face(pixels, box, preprocessing, found.roll_degrees))
+        crops = [_crop(found, pixels, preprocessing) for found in detections]
+        detections = [_with_mouth(found, pixels) for found in detections]
         size_px, channels = preprocessing.size_px, preprocessing.channels
         return detections, np.stack(crops) if crops else np.empty((0, size_px, size_px, channels), np.uint8)
 
@@ -163,6 +161,7 @@ class Recognizer:
                 dict(zip(self.expressions, row, strict=True)),
                 found.landmarks_xy,
                 self.scorer.card.unsure_below,
+                found.mouth_covered,
             )
             for found, row in zip(detections, scores, strict=True)
         ]
@@ -210,3 +209,13 @@ def _require_inside(found: Detection, image: ImageArray) -> None:
         raise InputError(
             f"box_xyxy: expected a box that touches the picture of {width} x {height} pixels, received {found.box_xyxy}"
         )
+
+
+def _crop(found: Detection, pixels: ImageArray, preprocessing: Preprocessing) -> ImageArray:
+    if found.is_whole_image:
+        return whole_image_face(pixels, preprocessing)
+    return crop_face(pixels, found.upright_box_xyxy or found.box_xyxy, preprocessing, found.roll_degrees)
+
+
+def _with_mouth(found: Detection, pixels: ImageArray) -> Detection:
+    return replace(found, mouth_covered=mouth_is_covered(_crop(found, pixels, LOOK)))

@@ -56,6 +56,8 @@ class Face:
     """Eyes, nose and mouth corners in float pixels of the picture, where the detector finds them."""
     unsure_below: float = 0.0
     """The confidence below which the network is more often wrong than right, by its card; 0 where not known."""
+    mouth_covered: bool = False
+    """Whether the mouth seems covered, as by a mask; networks that learned from bare faces guess then."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "box_xyxy", checked_box("box_xyxy", self.box_xyxy))
@@ -76,8 +78,8 @@ class Face:
 
     @property
     def unsure(self) -> bool:
-        """Whether the confidence is so low that the network is more often wrong than right."""
-        return self.confidence < self.unsure_below
+        """Whether the network is more often wrong than right at such a confidence, or the mouth is covered."""
+        return self.mouth_covered or self.confidence < self.unsure_below
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain values, ready for JSON; scores with the most probable first."""
@@ -90,6 +92,7 @@ class Face:
             "expression": self.expression,
             "confidence": round(self.confidence, 6),
             "unsure": self.unsure,
+            "mouth_covered": self.mouth_covered,
             "scores": {name: round(score, 6) for name, score in ordered},
         }
 

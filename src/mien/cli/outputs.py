@@ -23,7 +23,8 @@ COLUMNS = (
     *("source", "width", "height", "face", "x0", "y0", "x1", "y1"),
     *("detection_score", "expression"),
 )
-"""Columns of the csv file, before a score for each expression, the error, and whether the network is unsure."""
+"""Columns of the csv file, before a score for each expression, the error, and whether the answer is unsure and the mouth
+covered."""
 PERSON_COLUMNS = ("time_s", "frame", "person", "x0", "y0", "x1", "y1", "detection_score", "expression")
 LABEL_COLUMNS = ("source", "x0", "y0", "x1", "y1", "expression", "by", "confidence", "similarity", "cluster")
 SMALLEST_FOUND_PX = 20
@@ -45,7 +46,7 @@ def to_record(name: str, image: ImageArray, faces: Sequence[Face]) -> dict[str, 
 def to_text(record: dict[str, Any], looked_px: int | None = None) -> str:
     """A record of a picture that was read, for people: a line for it and one for each face.
 
-    A question mark stands after an expression that the network is unsure of. looked_px: the longer side at which the
+    A question mark stands after an expression that is unsure. looked_px: the longer side at which the
     whole picture was looked at; where that is less than its own and there is no face, a line says so.
     """
     faces = record["faces"]
@@ -56,7 +57,8 @@ def to_text(record: dict[str, Any], looked_px: int | None = None) -> str:
         x0, y0, x1, y1 = (round(value) for value in face["box_xyxy"])
         marks = ("?" if face["unsure"] else "", "", "")
         shares = "  ".join(f"{name}{mark} {score:.0%}" for (name, score), mark in zip(best, marks, strict=False))
-        lines.append(f"  {shares}  at ({x0}, {y0})-({x1}, {y1})")
+        covered = "  mouth covered" if face["mouth_covered"] else ""
+        lines.append(f"  {shares}  at ({x0}, {y0})-({x1}, {y1}){covered}")
     longer = max(record["width"], record["height"])
     if not faces and looked_px is not None and looked_px < longer:
         missed_px = round(SMALLEST_FOUND_PX * longer / looked_px)
@@ -83,18 +85,20 @@ class CsvFile:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._stream = file.open("w", newline="", encoding="utf-8", errors="backslashreplace")
         self._writer = csv.writer(self._stream)
-        self._writer.writerow([*COLUMNS, *expressions, "error", "unsure"])
+        self._writer.writerow([*COLUMNS, *expressions, "error", "unsure", "mouth_covered"])
 
     def write(self, record: dict[str, Any]) -> None:
         """Append the rows of a record."""
         start = [record["source"], record.get("width", ""), record.get("height", "")]
         blank = [""] * (len(COLUMNS) - len(start) + len(self._expressions))
         if not record.get("faces"):
-            self._writer.writerow([*start, *blank, record.get("error", ""), ""])
+            self._writer.writerow([*start, *blank, record.get("error", ""), "", ""])
         for index, face in enumerate(record.get("faces", [])):
             scores = [face["scores"][name] for name in self._expressions]
             found = [*face["box_xyxy"], face["detection_score"], face["expression"], *scores]
-            self._writer.writerow([*start, index, *found, "", json.dumps(face["unsure"])])
+            self._writer.writerow(
+                [*start, index, *found, "", *map(json.dumps, (face["unsure"], face["mouth_covered"]))]
+            )
         self._stream.flush()
 
     def close(self) -> None:

@@ -28,6 +28,8 @@ class Detection:
     """The box that a leaning face would have if it stood upright, to be cropped; None where it is the same."""
     is_whole_image: bool = False
     """The picture is a face crop already: it is stretched to the network's square, nothing is cut."""
+    mouth_covered: bool = False
+    """Whether the mouth is covered, as by a mask; `Recognizer` looks, whatever a detector says."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "box_xyxy", checked_box("box_xyxy", self.box_xyxy))

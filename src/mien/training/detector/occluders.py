@@ -5,6 +5,7 @@ the middle of the eyes as the origin. A nose tip lies near v = 0.6, a mouth near
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -25,14 +26,22 @@ def occlude(tiles: Tensor, places: Tensor, landmarks: Tensor, draw: torch.Genera
     which = uniform((len(tiles),), 0, 1, tiles, draw)
     has_face = landmarks.any(dim=2).any(dim=1)
     first = 0.0
-    for share, drawn in ((MASKS, _mask), (SUNGLASSES, _sunglasses), (BLOBS, _blob)):
+    for share, drawn in ((MASKS, mask), (SUNGLASSES, _sunglasses), (BLOBS, _blob)):
         (chosen,) = torch.nonzero(has_face & (which >= first) & (which < first + share), as_tuple=True)
         first += share
         if len(chosen):
-            u, v, edge = _face_coordinates(places[chosen], landmarks[chosen])
-            depth, colour = drawn(tiles[chosen], u, v, draw)
-            cover = (depth / edge[:, None, None] + 0.5).clamp(0, 1)[:, None]  # edges about a pixel wide
-            tiles[chosen] += cover * (colour.clamp(0, 1) - tiles[chosen])
+            tiles[chosen] = draw_over(tiles[chosen], places[chosen], landmarks[chosen], drawn, draw)
+    return tiles
+
+
+def draw_over(
+    tiles: Tensor, places: Tensor, landmarks: Tensor, drawn: Callable[..., tuple[Tensor, Tensor]], draw: torch.Generator
+) -> Tensor:
+    """Hide a part of each face, changing tiles in place; see `occlude`. drawn: `mask`, or another of its kind."""
+    u, v, edge = _face_coordinates(places, landmarks)
+    depth, colour = drawn(tiles, u, v, draw)
+    cover = (depth / edge[:, None, None] + 0.5).clamp(0, 1)[:, None]  # edges about a pixel wide
+    tiles += cover * (colour.clamp(0, 1) - tiles)
     return tiles
 
 
@@ -49,7 +58,7 @@ def _face_coordinates(places: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor
     return u, v, pixel
 
 
-def _mask(tiles: Tensor, u: Tensor, v: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+def mask(tiles: Tensor, u: Tensor, v: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
     """How deep inside the mask each pixel lies (N, t, t), and its colour (N, 3, t, t)."""
 
     def drawn(low: float, high: float) -> Tensor:
