@@ -23,8 +23,8 @@ COLUMNS = (
     *("source", "width", "height", "face", "x0", "y0", "x1", "y1"),
     *("detection_score", "expression"),
 )
-"""Columns of the csv file, before a score for each expression, the error, and whether the answer is unsure and the mouth
-covered."""
+"""Columns of the csv file, before a score for each expression, the error, and whether the answer is unsure and the
+mouth covered."""
 PERSON_COLUMNS = ("time_s", "frame", "person", "x0", "y0", "x1", "y1", "detection_score", "expression")
 LABEL_COLUMNS = ("source", "x0", "y0", "x1", "y1", "expression", "by", "confidence", "similarity", "cluster")
 SMALLEST_FOUND_PX = 20

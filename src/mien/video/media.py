@@ -13,6 +13,7 @@ import numpy as np
 from mien.errors import MissingExtraError, VideoError, shortened
 from mien.images import MAX_PIXELS
 from mien.preprocessing import ImageArray
+from mien.video.hdr import HLG, PQ, to_sdr
 
 if TYPE_CHECKING:
     import av
@@ -28,7 +29,7 @@ NO_FRAME_YET_S = 0.005
 
 
 class Upright:
-    """Decoded frames as pixels: turned as their metadata say, with square pixels, all as large as the first."""
+    """Decoded frames as pixels: turned as their metadata say, with square pixels, in sRGB, all as large as the first."""
 
     def __init__(self, stream: "av.VideoStream", source: str) -> None:
         from av.video.reformatter import VideoReformatter
@@ -49,9 +50,9 @@ class Upright:
                 found = f"{across_px}x{down_px}"
                 raise VideoError(f"{self._source}: expected frames of {MAX_PIXELS} pixels at most, found {found}")
         height, width = self._size[::-1] if swapped else self._size
-        image: ImageArray = (
-            self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray().astype(np.uint8, copy=False)
-        )
+        is_hdr = frame.color_trc in (PQ, HLG)
+        shown = self._reformatter.reformat(frame, width, height, "rgb48le" if is_hdr else "rgb24").to_ndarray()
+        image = to_sdr(shown, frame.color_trc, frame.color_primaries) if is_hdr else shown.astype(np.uint8, copy=False)
         if swapped:
             image = image.transpose(1, 0, 2)
         return np.ascontiguousarray(image[:: -1 if down else 1, :: -1 if across else 1])
