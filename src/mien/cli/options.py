@@ -15,6 +15,7 @@ from mien.detection.decoding import (
 from mien.detection.detectors import DEFAULT_DETECTOR, OTHERS, make_detector
 from mien.detection.face_finder import AUTO, LongestPx
 from mien.detection.options import LOOKS
+from mien.video.tracking import TrackingOptions
 
 FILE = click.Path(path_type=Path)
 THREADS_HELP = "Threads of network and detector; 0: as many as this process may use."
@@ -48,6 +49,26 @@ class LongestSide(click.IntRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Also takes "auto"."""
         return AUTO if value == AUTO else super().convert(value, param, ctx)
+
+
+csv_option = click.option("--csv", "csv_file", type=FILE, help="Write a row for each face of each frame.")
+every_option = click.option(
+    "--every", type=click.IntRange(1), default=1, help="Look for faces in every so manieth frame."
+)
+half_life_option = click.option(
+    "--half-life",
+    type=Seconds(),
+    default=TrackingOptions.half_life_s,
+    help="Seconds after which a score counts half; 0: no smoothing.",
+)
+
+confirm_option = click.option(
+    "--confirm-seconds",
+    type=Seconds(),
+    default=TrackingOptions.confirmed_s,
+    help="How long a face must be found before it counts, at most a quarter of the video; 0: at once.",
+)
+all_frames_option = click.option("--all-frames", is_flag=True, help="Write a row for each frame without faces too.")
 
 
 def recognizer_options(usual_px: LongestPx) -> Callable[[Callable[..., None]], Callable[..., None]]:

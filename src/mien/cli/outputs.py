@@ -109,12 +109,14 @@ class CsvFile:
 class PersonRows:
     """A csv file with a row for each face of each frame of a video; rows are written as they come.
 
+    all_frames: frames without faces have a row too, with their time and number alone.
+
     Scores are smoothed over time; those of the frame alone are the columns `raw ...`. These and `detection_score` are
     empty in frames where faces were not looked for.
     """
 
-    def __init__(self, file: Path, expressions: Sequence[str]) -> None:
-        self._file, self._expressions = file, expressions
+    def __init__(self, file: Path, expressions: Sequence[str], all_frames: bool = False) -> None:
+        self._file, self._expressions, self._all_frames = file, expressions, all_frames
         file.parent.mkdir(parents=True, exist_ok=True)
         self._stream = file.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._stream)
@@ -122,6 +124,10 @@ class PersonRows:
 
     def write(self, number: int, time_s: float, faces: Sequence[TrackedFace]) -> None:
         """Append the faces of a frame."""
+        if self._all_frames and not faces:
+            blank = [""] * (len(PERSON_COLUMNS) - 2 + 2 * len(self._expressions))
+            with self._named():
+                self._writer.writerow([f"{time_s:.4f}", number, *blank])
         for tracked in faces:
             box = (f"{side:.2f}" for side in tracked.face.box_xyxy)
             smoothed = (f"{tracked.scores[name]:.6f}" for name in self._expressions)
@@ -153,7 +159,7 @@ class PersonRows:
 def frame_record(number: int, time_s: float, faces: Sequence[TrackedFace]) -> dict[str, Any]:
     """A frame of a video as plain values, ready for JSON.
 
-    Scores are smoothed; `raw_scores` are those of the frame, None where faces were not looked for.
+    Scores are smoothed; `raw_scores` and `detection_score` are the frame's, None where faces were not looked for.
     """
     return {
         "frame": number,
@@ -162,6 +168,7 @@ def frame_record(number: int, time_s: float, faces: Sequence[TrackedFace]) -> di
             {
                 "person": tracked.person,
                 **replace(tracked.face, scores=tracked.scores).to_dict(),
+                **({} if tracked.looked else {"detection_score": None}),
                 "raw_scores": {name: round(score, 6) for name, score in tracked.face.scores.items()}
                 if tracked.looked
                 else None,

@@ -4,10 +4,8 @@ import contextlib
 import json
 import math
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +13,17 @@ from typing import TYPE_CHECKING
 import click
 
 import mien
-from mien.cli.options import FILE, Seconds, recognizer_options
+from mien.cli.options import (
+    FILE,
+    Seconds,
+    all_frames_option,
+    confirm_option,
+    csv_option,
+    every_option,
+    half_life_option,
+    recognizer_options,
+)
+from mien.cli.stopping import stop_signals
 from mien.detection.options import LOOKS
 from mien.drawing import draw_faces
 from mien.errors import VideoError, VideoWriteError
@@ -29,37 +37,31 @@ if TYPE_CHECKING:
     from mien.video.writing import VideoFile
 
 
-csv_option = click.option("--csv", "csv_file", type=FILE, help="Write a row for each face of each frame.")
-every_option = click.option(
-    "--every", type=click.IntRange(1), default=1, help="Look for faces in every so manieth frame."
-)
-half_life_option = click.option(
-    "--half-life",
-    type=Seconds(),
-    default=TrackingOptions.half_life_s,
-    help="Seconds after which a score counts half; 0: no smoothing.",
-)
-
-
 @click.command(no_args_is_help=True)
-@click.argument("source", type=FILE)
+@click.argument("source")
 @click.option("--out", type=FILE, help="Write an annotated copy, with sound.")
 @csv_option
 @click.option("--timeline", type=FILE, help="Write a picture of expressions over time (PNG).")
 @click.option("--json", "json_lines", is_flag=True, help="One JSON object a frame, and one for the summary.")
 @every_option
 @half_life_option
+@confirm_option
+@all_frames_option
 @click.option("--start", type=Seconds(), default=0.0, help="Seconds of the video to skip.")
+@click.option("--stream", is_flag=True, help="SOURCE is the address of a live stream, such as rtsp://...")
 @recognizer_options(LOOKS.longest_px)
 def video(
-    source: Path,
+    source: str,
     out: Path | None,
     csv_file: Path | None,
     timeline: Path | None,
     json_lines: bool,
     every: int,
     half_life: float,
+    confirm_seconds: float,
+    all_frames: bool,
     start: float,
+    stream: bool,
     recognizer: mien.Recognizer,
 ) -> None:
     """Follow the faces of a video and what they express.
@@ -68,17 +70,27 @@ def video(
     """
     from mien.cli.outputs import frame_record
     from mien.video.frames import Video
+    from mien.video.live import unless_stopped
 
+    if stream and start:
+        raise click.UsageError("expected --start or --stream, found both; a live stream begins now")
     stopped: list[int] = []
-    tracking = TrackingOptions(half_life_s=half_life)
-    moving = Video(source, recognizer, every, tracking, start, stop=lambda: bool(stopped))
-    _check_targets(source, [target for target in (out, csv_file, timeline) if target])
-    outputs = _Outputs(moving, csv_file, out, timeline)
+    tracking = TrackingOptions(half_life_s=half_life, confirmed_s=confirm_seconds)
+
+    def opened() -> Video:
+        return Video(source, recognizer, every, tracking, start, stop=lambda: bool(stopped), live=stream)
+
+    with stop_signals(stopped):
+        moving = unless_stopped(opened, lambda: bool(stopped))
+    if moving is None:
+        raise click.exceptions.Exit(128 + stopped[0])
+    _check_targets(Path(source), [target for target in (out, csv_file, timeline) if target])
+    outputs = _Outputs(moving, csv_file, out, timeline, all_frames)
     failure = ""
     with contextlib.ExitStack() as stack:
         left_s = max(0.0, moving.duration_s - start) if moving.duration_s else 0.0
         bar = stack.enter_context(ProgressBar(left_s or None, "video", SECONDS if left_s else SECONDS_DONE))
-        stack.enter_context(_stop_signals(stopped))
+        stack.enter_context(stop_signals(stopped))
         try:
             for frame in moving:
                 outputs.write(frame)
@@ -108,6 +120,8 @@ def video(
 @click.option("--seconds", type=Seconds(), help="Stop after so many seconds.")
 @every_option
 @half_life_option
+@confirm_option
+@all_frames_option
 @recognizer_options(LOOKS.longest_px)
 def camera(
     device: str,
@@ -115,6 +129,8 @@ def camera(
     seconds: float | None,
     every: int,
     half_life: float,
+    confirm_seconds: float,
+    all_frames: bool,
     recognizer: mien.Recognizer,
 ) -> None:
     """Follow the faces before a camera.
@@ -127,13 +143,14 @@ def camera(
 
     failure, started_s, stopped = "", time.monotonic(), list[int]()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_stop_signals(stopped))
+        stack.enter_context(stop_signals(stopped))
 
         def stop() -> bool:
             return bool(stopped) or (seconds is not None and time.monotonic() - started_s >= seconds)
 
         def opened() -> Camera:
-            return Camera(device, recognizer, every, TrackingOptions(half_life_s=half_life), stop)
+            tracking = TrackingOptions(half_life_s=half_life, confirmed_s=confirm_seconds)
+            return Camera(device, recognizer, every, tracking, stop)
 
         try:
             moving = unless_stopped(opened, stop)
@@ -141,7 +158,7 @@ def camera(
             raise VideoError(f"{error}; see --device") from error
         if moving is None:
             return
-        outputs = _Outputs(moving, csv_file)
+        outputs = _Outputs(moving, csv_file, all_frames=all_frames)
         show = stack.enter_context(live_bars())
         started_s = time.monotonic()
         try:
@@ -163,7 +180,12 @@ class _Outputs:
     """What is written of a video or camera while it is read: rows, an annotated copy, a timeline."""
 
     def __init__(
-        self, moving: "Video", csv_file: Path | None, out: Path | None = None, timeline: Path | None = None
+        self,
+        moving: "Video",
+        csv_file: Path | None,
+        out: Path | None = None,
+        timeline: Path | None = None,
+        all_frames: bool = False,
     ) -> None:
         from mien.cli.outputs import PersonRows
         from mien.video.timeline import Timeline
@@ -171,10 +193,11 @@ class _Outputs:
         expressions = moving.recognizer.expressions
         self.summary = Timeline(expressions, moving.start_s)
         self.copy = _copy(out, moving) if out else None
-        self._rows = PersonRows(csv_file, expressions) if csv_file else None
+        self._rows = PersonRows(csv_file, expressions, all_frames) if csv_file else None
         self._timeline = timeline
         if timeline:
             timeline.open("ab").close()  # so that a wrong name is told now
+        self._live = moving.live
         self._period_s, self._end_s = float(1 / moving.rate), moving.start_s
         self.going_on = ""
         """How to go on from the last frame, once there is one."""
@@ -182,7 +205,8 @@ class _Outputs:
     def write(self, frame: "Frame") -> None:
         """Take up the next frame."""
         from_s = math.floor(frame.time_s * 1000) / 1000
-        self.going_on = f"; what came before is kept, go on with --start {from_s:.3f} and other files"
+        more = "" if self._live else f", go on with --start {from_s:.3f} and other files"
+        self.going_on = f"; what came before is kept{more}"
         if self._rows:
             self._rows.write(frame.number, frame.time_s, frame.faces)
         if self.copy:
@@ -221,27 +245,6 @@ def _check_targets(source: Path, targets: list[Path]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
 
 
-@contextlib.contextmanager
-def _stop_signals(received: list[int]) -> Iterator[None]:
-    """The list gets the number of the first SIGINT, SIGTERM or SIGHUP, so that a loop can end in order.
-
-    A second SIGINT interrupts at once. What the process ignores, as after nohup, it goes on to ignore.
-    """
-
-    def take(number: int, frame: object) -> None:
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    heard = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, take) for number in heard if signal.getsignal(number) != signal.SIG_IGN}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _name(error: OSError) -> str:
     """What could not be written. Where that is standard output, as after `| head`, nothing more is written there."""
     if error.filename:
@@ -253,7 +256,7 @@ def _name(error: OSError) -> str:
 def _copy(out: Path, moving: "Video") -> "VideoFile":
     from mien.video.writing import VideoFile
 
-    return VideoFile(out, moving.rate, moving.source, moving.start_s)
+    return VideoFile(out, moving.rate, None if moving.live else moving.source, moving.start_s)
 
 
 def annotated(frame: "Frame") -> ImageArray:

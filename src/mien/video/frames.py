@@ -60,11 +60,11 @@ class Frame:
 class Video:
     """The frames of a video with the people in them: `for frame in Video(path): ...`.
 
-    source: the path of a video; `Camera` reads cameras.
+    source: the path of a video; with `live`, the address of a stream (rtsp://, http://, ...). `Camera` reads cameras.
     recognizer: what finds and reads faces; if None, the default one that looks at each frame at one fast size
         (`FaceFinder(longest_px=416, any_way_up=False)`).
     every: faces are looked for in every so manieth frame; between, they move on as they did.
-    tracking: how people are told apart and scores smoothed.
+    tracking: how people are told apart and scores smoothed; of a short video, see `TrackingOptions.within`.
     start_s: seconds of the video that are skipped.
     form: FFmpeg's name of the format; found out if None.
     live: the source gives frames as time goes by: those that come while one is looked at are left out, but the newest.
@@ -91,15 +91,19 @@ class Video:
         if not 0 <= start_s < math.inf:
             raise ValueError(f"start_s must be a time from 0 on, not {start_s}")
         self.source, self.every, self.start_s, self.form, self.live = str(source), every, start_s, form, live
-        self.tracking, self._stop = tracking or TrackingOptions(), stop
-        with open_container(self.source, form) as container:
+        self._stop = stop
+        with open_container(self.source, form, live) as container:
             stream = video_stream(container, self.source)
             rates = (stream.average_rate, stream.guessed_rate)
             self.rate = next((rate for rate in rates if rate and rate >= SLOWEST_RATE), USUAL_RATE)
             """Frames a second, on average."""
             self.duration_s = container_seconds(container)
             """Seconds of the video; None where the file does not say."""
-            self._stated_s = stream_seconds(stream)
+            self._stated_s = None if live else stream_seconds(stream)
+        self.tracking = tracking or TrackingOptions()
+        if not live and self.duration_s:
+            seconds = max(0.0, self.duration_s - max(0.0, start_s - WARM_S))
+            self.tracking = self.tracking.within(seconds, every * float(1 / self.rate))
         self.recognizer = recognizer or Recognizer(detector=FaceFinder(longest_px=LOOKS.longest_px, any_way_up=False))
 
     def __iter__(self) -> Iterator[Frame]:
@@ -148,7 +152,7 @@ class Video:
     def _decoded(self, from_s: float) -> "Iterator[tuple[av.VideoFrame, float | None, Upright]]":
         """Frames from the keyframe before `from_s` on, or all, with the time that the file says, from its beginning."""
         for wanted_s in (from_s, 0.0) if from_s else (0.0,):
-            with open_container(self.source, self.form) as container:
+            with open_container(self.source, self.form, self.live) as container:
                 stream = video_stream(container, self.source)
                 stream.thread_type = "AUTO"
                 if wanted_s and not seek(container, start_seconds(container) + wanted_s):

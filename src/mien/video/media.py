@@ -29,7 +29,7 @@ NO_FRAME_YET_S = 0.005
 
 
 class Upright:
-    """Decoded frames as pixels: turned as their metadata say, with square pixels, in sRGB, all as large as the first."""
+    """Decoded frames as sRGB pixels: turned as their metadata say, square, all as large as the first."""
 
     def __init__(self, stream: "av.VideoStream", source: str) -> None:
         from av.video.reformatter import VideoReformatter
@@ -110,23 +110,32 @@ def packets(
             continue
 
 
-def open_container(source: str, form: str | None = None) -> "InputContainer":
-    """Open a video file, or a camera with its format; VideoError where that is not possible."""
+def open_container(source: str, form: str | None = None, live: bool = False) -> "InputContainer":
+    """Open a video file, the address of a live stream, or a camera with its format; VideoError where that fails."""
     try:
         import av
     except ImportError as error:
         raise MissingExtraError(NEEDS_PYAV) from error
+    if form is None and live != is_address(source):
+        found = "a file; leave out live=True (--stream)" if live else "an address; live=True (--stream) reads it"
+        expected = "the address of a live stream" if live else "a video file"
+        raise VideoError(f"{shortened(source)}: expected {expected}, found {found}")
     if form is None and os.path.exists(source) and not (os.path.isfile(source) or os.path.isdir(source)):
         raise VideoError(f"{source}: expected a video file, found a pipe or device; videos are read more than once")
     try:
         options = {"framerate": "30"} if form == "avfoundation" else {}  # macOS refuses FFmpeg's default
-        name = source if form else file_url(source)
+        name = source if form or live else file_url(source)
         container: InputContainer = av.open(name, format=form, options=options, metadata_errors="replace")
         return container
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(
             f"{shortened(source)}: expected a video, found none that can be read: {reason(error)}"
         ) from error
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is the address of a stream, such as rtsp://..., and no file."""
+    return re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE) is not None and not os.path.exists(source)
 
 
 def file_url(file: str | Path) -> str:

@@ -19,8 +19,8 @@ were chosen on portraits that cross, hide each other and sway."""
 REACH, LIKE_SIZE = (1.0, 0.5), 0.6
 """Who was out of sight may be so many sizes of the face beside the way to where the person should be, at once and more
 for each second, if the smaller of both faces is so large against the other."""
-FEWEST_LOOKS = 3
-"""In so many looks at least a face is found before it is somebody (chosen)."""
+SHARE = 4
+"""A face is somebody at the latest when it was found in one of so many looks at a video (chosen)."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,10 @@ class TrackingOptions:
     half_life_s: float = 0.3
     """Seconds after which a score counts half; 0 for no smoothing."""
     confirmed_s: float = 0.2
-    """Seconds for which a face must be found in every frame that is looked at, and in three at least, before it is
-    somebody; detectors have short false hits. 0: at once."""
+    """Seconds for which a face must be found in every frame that is looked at, before it is somebody; detectors have
+    short false hits. 0: at once."""
+    confirmed_looks: int = 3
+    """In so many looks at least (chosen), unless `confirmed_s` is 0."""
 
     def __post_init__(self) -> None:
         for name in ("memory_s", "half_life_s", "confirmed_s"):
@@ -43,6 +45,14 @@ class TrackingOptions:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if not 0 < self.overlap < 1:
             raise ValueError(f"overlap must lie between 0 and 1, not {self.overlap}")
+        if self.confirmed_looks < 1:
+            raise ValueError(f"confirmed_looks must be at least 1, not {self.confirmed_looks}")
+
+    def within(self, seconds: float, period_s: float) -> "TrackingOptions":
+        """The options for a video of so many seconds with a look every `period_s`: faces are confirmed in a quarter of
+        it at the latest, at once where it has less than eight looks."""
+        looks = min(self.confirmed_looks, max(1, math.ceil(seconds / period_s - 1e-6) // SHARE))
+        return replace(self, confirmed_looks=looks, confirmed_s=min(self.confirmed_s, seconds / SHARE * (looks > 1)))
 
 
 @dataclass(frozen=True)
@@ -175,7 +185,7 @@ def _beside_the_way(person: Person, face: Face, time_s: float) -> float:
 
 def _confirmed(person: Person, time_s: float, options: TrackingOptions) -> bool:
     long_enough = time_s - person.first_s >= options.confirmed_s - 1e-6
-    return long_enough and (person.looks >= FEWEST_LOOKS or not options.confirmed_s)
+    return long_enough and (person.looks >= options.confirmed_looks or not options.confirmed_s)
 
 
 def between(people: People, time_s: float) -> list[TrackedFace]:
