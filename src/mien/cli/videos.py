@@ -2,11 +2,9 @@
 
 import contextlib
 import json
-import math
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,17 +22,15 @@ from mien.cli.options import (
     recognizer_options,
 )
 from mien.cli.stopping import stop_signals
+from mien.cli.video_outputs import VideoOutputs
 from mien.detection.options import LOOKS
-from mien.drawing import draw_faces
 from mien.errors import VideoError, VideoWriteError
-from mien.preprocessing import ImageArray
 from mien.progress_bar import SECONDS, SECONDS_DONE, ProgressBar
 from mien.video.tracking import TrackingOptions
 
 if TYPE_CHECKING:
-    from mien.video.frames import Frame, Video
+    from mien.video.frames import Video
     from mien.video.timeline import PersonSummary, Timeline
-    from mien.video.writing import VideoFile
 
 
 @click.command(no_args_is_help=True)
@@ -69,23 +65,12 @@ def video(
     SOURCE: the video.
     """
     from mien.cli.outputs import frame_record
-    from mien.video.frames import Video
-    from mien.video.live import unless_stopped
 
-    if stream and start:
-        raise click.UsageError("expected --start or --stream, found both; a live stream begins now")
     stopped: list[int] = []
     tracking = TrackingOptions(half_life_s=half_life, confirmed_s=confirm_seconds)
-
-    def opened() -> Video:
-        return Video(source, recognizer, every, tracking, start, stop=lambda: bool(stopped), live=stream)
-
-    with stop_signals(stopped):
-        moving = unless_stopped(opened, lambda: bool(stopped))
-    if moving is None:
-        raise click.exceptions.Exit(128 + stopped[0])
+    moving = _opened(source, recognizer, every, tracking, start, stream, stopped)
     _check_targets(Path(source), [target for target in (out, csv_file, timeline) if target])
-    outputs = _Outputs(moving, csv_file, out, timeline, all_frames)
+    outputs = VideoOutputs(moving, csv_file, out, timeline, all_frames)
     failure = ""
     with contextlib.ExitStack() as stack:
         left_s = max(0.0, moving.duration_s - start) if moving.duration_s else 0.0
@@ -158,7 +143,7 @@ def camera(
             raise VideoError(f"{error}; see --device") from error
         if moving is None:
             return
-        outputs = _Outputs(moving, csv_file, all_frames=all_frames)
+        outputs = VideoOutputs(moving, csv_file, all_frames=all_frames)
         show = stack.enter_context(live_bars())
         started_s = time.monotonic()
         try:
@@ -176,64 +161,30 @@ def camera(
         raise click.exceptions.Exit(1)
 
 
-class _Outputs:
-    """What is written of a video or camera while it is read: rows, an annotated copy, a timeline."""
+def _opened(
+    source: str,
+    recognizer: mien.Recognizer,
+    every: int,
+    tracking: TrackingOptions,
+    start: float,
+    stream: bool,
+    stopped: list[int],
+) -> "Video":
+    """A video or live stream, whose opening may hang and be interrupted."""
+    from mien.video.frames import Video
+    from mien.video.live import unless_stopped
 
-    def __init__(
-        self,
-        moving: "Video",
-        csv_file: Path | None,
-        out: Path | None = None,
-        timeline: Path | None = None,
-        all_frames: bool = False,
-    ) -> None:
-        from mien.cli.outputs import PersonRows
-        from mien.video.timeline import Timeline
+    if stream and start:
+        raise click.UsageError("expected --start or --stream, found both; a live stream begins now")
 
-        expressions = moving.recognizer.expressions
-        self.summary = Timeline(expressions, moving.start_s)
-        self.copy = _copy(out, moving) if out else None
-        self._rows = PersonRows(csv_file, expressions, all_frames) if csv_file else None
-        self._timeline = timeline
-        if timeline:
-            timeline.open("ab").close()  # so that a wrong name is told now
-        self._live = moving.live
-        self._period_s, self._end_s = float(1 / moving.rate), moving.start_s
-        self.going_on = ""
-        """How to go on from the last frame, once there is one."""
+    def stop() -> bool:
+        return bool(stopped)
 
-    def write(self, frame: "Frame") -> None:
-        """Take up the next frame."""
-        from_s = math.floor(frame.time_s * 1000) / 1000
-        more = "" if self._live else f", go on with --start {from_s:.3f} and other files"
-        self.going_on = f"; what came before is kept{more}"
-        if self._rows:
-            self._rows.write(frame.number, frame.time_s, frame.faces)
-        if self.copy:
-            self.copy.write(frame.time_s, annotated(frame))
-        self.summary.add(frame.time_s, frame.faces)
-        self._end_s = frame.time_s + self._period_s
-
-    def finish(self, failure: str) -> str:
-        """Finish all, each even where another cannot be; the failure so far, or why one cannot be."""
-        self.summary.finish(self._end_s)
-        whole = not failure
-        try:
-            if self._rows:
-                self._rows.close()
-        except OSError as error:
-            failure = failure or f"{error.filename}: {error.strerror}"
-        try:
-            if self.copy:
-                self.copy.close(whole)
-        except VideoError as error:
-            failure = failure or f"{error}; what came before is kept"
-        try:
-            if self._timeline:
-                self.summary.save(self._timeline)
-        except OSError as error:
-            failure = failure or f"{self._timeline}: {error.strerror or error}"
-        return failure
+    with stop_signals(stopped):
+        moving = unless_stopped(lambda: Video(source, recognizer, every, tracking, start, None, stop, stream), stop)
+    if moving is None:
+        raise click.exceptions.Exit(128 + stopped[0])
+    return moving
 
 
 def _check_targets(source: Path, targets: list[Path]) -> None:
@@ -251,18 +202,6 @@ def _name(error: OSError) -> str:
         return str(error.filename)
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return "standard output"
-
-
-def _copy(out: Path, moving: "Video") -> "VideoFile":
-    from mien.video.writing import VideoFile
-
-    return VideoFile(out, moving.rate, None if moving.live else moving.source, moving.start_s)
-
-
-def annotated(frame: "Frame") -> ImageArray:
-    """A frame with boxes, numbers of persons and charts of smoothed scores."""
-    faces = [replace(each.face, scores=each.scores) for each in frame.faces]
-    return draw_faces(frame.image, faces, [f"person {each.person}" for each in frame.faces])
 
 
 def _tell(summary: "Timeline", json_lines: bool, failure: str) -> str:
