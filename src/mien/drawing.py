@@ -72,6 +72,7 @@ def place_charts(
     titles = titles or [""] * len(faces)
     charts: list[Chart] = []
     places: list[Rectangle | None] = []
+    taken: list[Rectangle] = []
     for (rows, size), limits in [*((form, NEAR) for form in FORMS), (FORMS[-1], FAR)]:
         charts = [
             Chart(face, box, picture_size, title, rows, size)

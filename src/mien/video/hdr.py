@@ -42,12 +42,14 @@ def to_sdr(image: NDArray[np.uint16], transfer: int, primaries: int) -> ImageArr
     if primaries == BT2020:
         linear = linear @ TO_BT709.T
     places = (np.clip(linear, 0, 1) * (STEPS - 1)).round().astype(np.uint16)
-    return srgb(np.linspace(0, 1, STEPS))[places]
+    result: ImageArray = srgb(np.linspace(0, 1, STEPS))[places]
+    return result
 
 
 def _looked_up(curve: NDArray[np.float64], image: NDArray[np.uint16]) -> FloatArray:
     """A curve over the values from 0 to 1, at those of a picture."""
-    return curve.astype(np.float32)[image >> 4]
+    values: FloatArray = curve.astype(np.float32)[image >> 4]
+    return values
 
 
 def pq_light(code: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -90,4 +92,5 @@ def compressed(code: NDArray[np.float64]) -> NDArray[np.float64]:
 def srgb(linear: NDArray[np.float64]) -> ImageArray:
     """Linear light from 0 to 1 as sRGB's values from 0 to 255 (IEC 61966-2-1)."""
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return (encoded * 255).round().astype(np.uint8)
+    values: ImageArray = (encoded * 255).round().astype(np.uint8)
+    return values
