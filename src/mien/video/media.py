@@ -52,7 +52,10 @@ class Upright:
         height, width = self._size[::-1] if swapped else self._size
         is_hdr = frame.color_trc in (PQ, HLG)
         shown = self._reformatter.reformat(frame, width, height, "rgb48le" if is_hdr else "rgb24").to_ndarray()
-        image = to_sdr(shown, frame.color_trc, frame.color_primaries) if is_hdr else shown.astype(np.uint8, copy=False)
+        if is_hdr:
+            image = to_sdr(shown.astype(np.uint16, copy=False), frame.color_trc, frame.color_primaries)
+        else:
+            image = shown.astype(np.uint8, copy=False)
         if swapped:
             image = image.transpose(1, 0, 2)
         return np.ascontiguousarray(image[:: -1 if down else 1, :: -1 if across else 1])
