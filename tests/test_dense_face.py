@@ -7,7 +7,7 @@ from torch import nn
 
 from mien.errors import ExperimentError
 from mien.models import build_network, count_multiply_adds
-from mien.models.dense_face import DenseBlock, DenseFace
+from mien.models.dense_face import DenseBlock, DenseFace, DenseFaceOptions
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,6 @@ def test_branches() -> None:
 def test_wrong_options() -> None:
     with pytest.raises(ExperimentError, match="dense-face: widths and depths must be as many"):
         build_network("dense-face", 7, 1, {"widths": [8, 16], "depths": [1]})
-    with pytest.raises(ExperimentError, match="dense-face: branches must be one of repvgg, identity, none, not 'x'"):
+    with pytest.raises(ExperimentError, match=r"dense-face: branches: Input should be .* or 'none', found 'x'"):
         build_network("dense-face", 7, 1, {"branches": "x"})
-    assert DenseFace(7).feature_count == 176
+    assert DenseFace(7, 1, DenseFaceOptions()).feature_count == 176

@@ -1,20 +1,24 @@
+from typing import Any
+
 import pytest
 import torch
 
 from mien.detection.decoding import VALUES
-from mien.models.dense_face_finder import DenseFaceFinder
+from mien.errors import ExperimentError
+from mien.models import build_detector
+from mien.models.dense_face_finder import DenseFaceFinder, DenseFaceFinderOptions
 
 
 def test_the_maps_are_those_of_the_runtime() -> None:
     with torch.inference_mode():
-        maps = DenseFaceFinder().eval()(torch.zeros(2, 3, 96, 64))
+        maps = DenseFaceFinder(DenseFaceFinderOptions()).eval()(torch.zeros(2, 3, 96, 64))
     assert [each.shape for each in maps] == [(2, VALUES, 12, 8), (2, VALUES, 6, 4), (2, VALUES, 3, 2)]
     assert all((each[:, 0].sigmoid() < 0.05).all() for each in maps)
 
 
 def test_folded_it_answers_alike_with_fewer_parameters() -> None:
     torch.manual_seed(0)
-    network = DenseFaceFinder(8, (8, 16, 16), (2, 1, 2), 8, (1, 1, 2)).train()
+    network = DenseFaceFinder(DenseFaceFinderOptions(8, (8, 16, 16), (2, 1, 2), 8, (1, 1, 2))).train()
     for _ in range(3):
         network(torch.randn(2, 3, 64, 64))
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -27,10 +31,17 @@ def test_folded_it_answers_alike_with_fewer_parameters() -> None:
 
 
 def test_the_packaged_size() -> None:
-    assert sum(parameter.numel() for parameter in DenseFaceFinder().folded().parameters()) == 279_149
+    network = DenseFaceFinder(DenseFaceFinderOptions())
+    assert sum(parameter.numel() for parameter in network.folded().parameters()) == 279_149
 
 
-def test_three_strides_are_expected() -> None:
-    for widths, depths, heads in (((8, 8), (1, 1, 1), (1, 1, 1)), ((8, 8, 8), (1, 0, 1), (1, 1, 1))):
-        with pytest.raises(ValueError, match="expected widths, depths and heads of three strides, all at least 1, not"):
-            DenseFaceFinder(8, widths, depths, 8, heads)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"widths": [8, 8]}, "widths: Tuple should have at least 3 items"),
+        ({"depths": [1, 0, 1]}, r"depths\.1: Input should be greater than or equal to 1, found 0"),
+    ],
+)
+def test_three_strides_are_expected(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExperimentError, match=f"network dense-face-finder: {message}"):
+        build_detector("dense-face-finder", options)

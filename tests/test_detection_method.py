@@ -18,8 +18,9 @@ from mien.detection.boxes import iou
 from mien.detection.face_finder import FaceFinder
 from mien.errors import CheckpointError, ExperimentError, ModelError
 from mien.export.pipeline import export_checkpoint
-from mien.models.dense_face_finder import DenseFaceFinder
+from mien.models import build_detector
 from mien.models.face_finder import FaceFinder as Network
+from mien.models.face_finder import FaceFinderOptions
 from mien.preprocessing import Preprocessing
 from mien.training.checkpoint import load_checkpoint
 from mien.training.config import experiment_from_dict
@@ -153,7 +154,7 @@ def test_the_dense_network_learns_from_people_and_is_exported(
     assert export_checkpoint(tmp_path / "last.safetensors", out, None, "none") < 1e-3
     assert FaceFinder(str(out), score_threshold=0.9).detect(drawn(300).read()) == []
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["detectors"].values()
-    folded = sum(parameter.numel() for parameter in DenseFaceFinder(**options).folded().parameters())
+    folded = sum(parameter.numel() for parameter in build_detector("dense-face-finder", options).folded().parameters())
     assert (entry["name"], entry["parameters"]) == ("finder", folded)
 
 
@@ -186,7 +187,7 @@ def test_from_checkpoint_to_faces(run: Path, tmp_path: Path, monkeypatch: pytest
     assert np.abs(np.array(large.box_xyxy) / 4 - best.box_xyxy).max() < 12
     assert detector.detect(np.zeros((5, 700, 3), np.uint8)) == []
     checkpoint = load_checkpoint(run / "last.safetensors")
-    network = Network(8, 16)
+    network = Network(FaceFinderOptions(8, 16))
     network.load_state_dict(checkpoint.part("average"), strict=False)
     maps = maps_of(network.eval(), Preprocessing(288, 3))(np.zeros((96, 64, 3), np.uint8))
     assert [each.shape for each in maps] == [(15, 12, 8), (15, 6, 4), (15, 3, 2)]
@@ -195,7 +196,7 @@ def test_from_checkpoint_to_faces(run: Path, tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_packaged_size() -> None:
-    assert sum(parameter.numel() for parameter in Network().parameters()) == 198_061
+    assert sum(parameter.numel() for parameter in Network(FaceFinderOptions()).parameters()) == 198_061
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_resolution(resolution: str, size_px: int, side: int) -> None:
 
 
 def test_unknown_arms_are_named() -> None:
-    with pytest.raises(ExperimentError, match=r"arm must be one of published, large, .*, not 'big'"):
+    with pytest.raises(ExperimentError, match=r"arm: Input should be 'published', 'large', .*, found 'big'"):
         build_network("fer-mobilenet-v3", 8, 3, {"arm": "big"})
 
 

@@ -11,7 +11,7 @@ from mien.models.attention import ShuffleAttention
 from mien.models.blocks import BetaMish, DepthwiseConvolution, interleave
 from mien.models.rlr_cnet import RlrCnetDual
 from mien.training.checkpoint import load_checkpoint
-from mien.training.initial_weights import find_initial_weights
+from mien.training.weights_file import find_initial_weights
 
 
 def convolution_and_linear_parameters(network: nn.Module) -> int:
@@ -76,9 +76,9 @@ def test_unknown_names_list_the_known_ones() -> None:
         match=r"unknown network 'vgg'; known: ac-net, dense-face, fer-mobilenet-v3, rlr-cnet, ",
     ):
         build_network("vgg", 7, 1, {})
-    with pytest.raises(ExperimentError, match=r"unknown option depth; known: .*stem"):
+    with pytest.raises(ExperimentError, match=r"unknown key 'depth'; known: .*stem"):
         build_network("rlr-cnet", 7, 1, {"depth": 3})
-    with pytest.raises(ExperimentError, match=r"stem must be one of stride4, stride2, stride1, not 'stride3'"):
+    with pytest.raises(ExperimentError, match=r"stem: Input should be .* or 'stride1', found 'stride3'"):
         build_network("rlr-cnet", 7, 1, {"stem": "stride3"})
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--seed", type=click.IntRange(0), help="Instead of the experiment's seed.")
 @click.option("--device", help="cpu or cuda; by itself: cuda if any.")
+@click.option("--set", "settings", multiple=True, help="KEY=VALUE instead of the experiment's, as schedule.epochs=2.")
 def train(
     experiment: Path,
     root: Path,
@@ -37,6 +38,7 @@ def train(
     resume: bool,
     seed: int | None,
     device: str | None,
+    settings: tuple[str, ...],
 ) -> None:
     """Train a network as an experiment file says.
 
@@ -47,7 +49,7 @@ def train(
         from mien.training.loop import check_experiment
         from mien.training.machine import find_device, keep_freed_memory
 
-    wanted = read_experiment(experiment)
+    wanted = read_experiment(experiment, settings)
     if seed is not None:
         wanted = replace(wanted, seed=seed)
     check_experiment(wanted)

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mien.detection.decoding import STRIDES
 from mien.errors import ModelError
 from mien.export.encoding import Encoded, encode
-from mien.models import DETECTORS, Detector
+from mien.models import Detector, build_detector
 from mien.preprocessing import Preprocessing
 from mien.session import open_session
 from mien.training.averaged import load_average
@@ -47,7 +47,7 @@ class _FromPixels(nn.Module):
 def trained_detector(checkpoint: Checkpoint) -> Detector:
     """The averaged network of a checkpoint, folded, in evaluation mode; CheckpointError where weights do not fit."""
     options = checkpoint.header.experiment.network
-    network = DETECTORS[options.name](**options.options)
+    network = build_detector(options.name, options.options)
     load_average(network, checkpoint)
     return network.folded()
 

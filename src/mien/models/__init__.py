@@ -1,14 +1,14 @@
 """The networks, by name: classifiers of faces, and face detectors."""
 
-import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mien.errors import ExperimentError
 from mien.models.ac_net import AcNet
+from mien.models.checked import validated
 from mien.models.classifier import Classifier
 from mien.models.dense_face import DenseFace
 from mien.models.dense_face_finder import DenseFaceFinder
@@ -17,7 +17,15 @@ from mien.models.fer_mobilenet_v3 import FerMobileNetV3
 from mien.models.rlr_cnet import RlrCnet, RlrCnetDual
 from mien.models.shufflenet_v2 import ShuffleNetV2
 
-__all__ = ["DETECTORS", "NETWORKS", "Classifier", "Detector", "build_network", "count_multiply_adds"]
+__all__ = [
+    "DETECTORS",
+    "NETWORKS",
+    "Classifier",
+    "Detector",
+    "build_detector",
+    "build_network",
+    "count_multiply_adds",
+]
 
 NETWORKS: dict[str, type[Classifier]] = {
     "ac-net": AcNet,
@@ -38,26 +46,16 @@ def build_network(name: str, classes: int, in_channels: int, options: Mapping[st
     """A freshly initialised network; unknown names and options raise ExperimentError."""
     if name not in NETWORKS:
         raise ExperimentError(f"unknown network {name!r}; known: {', '.join(sorted(NETWORKS))}")
-    network = NETWORKS[name]
-    known = {
-        parameter.name
-        for parameter in inspect.signature(network).parameters.values()
-        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-    } - {"classes", "in_channels"}
-    if unknown := set(options) - known:
-        raise ExperimentError(
-            f"network {name}: unknown option {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
-        )
-    hints = get_type_hints(network.__init__)
-    for option, value in options.items():
-        choices = get_args(hints[option]) if get_origin(hints[option]) is Literal else ()
-        if choices and value not in choices:
-            raise ExperimentError(f"network {name}: {option} must be one of {', '.join(choices)}, not {value!r}")
-    make: Callable[..., Classifier] = network
-    try:
-        return make(classes=classes, in_channels=in_channels, **options)
-    except (TypeError, ValueError) as error:
-        raise ExperimentError(f"network {name}: {error}") from error
+    network: Callable[..., Classifier] = NETWORKS[name]
+    return network(classes, in_channels, validated(NETWORKS[name].options_class, options, f"network {name}"))
+
+
+def build_detector(name: str, options: Mapping[str, Any]) -> Detector:
+    """A freshly initialised face detector; unknown names and options raise ExperimentError."""
+    if name not in DETECTORS:
+        raise ExperimentError(f"unknown face detector {name!r}; known: {', '.join(sorted(DETECTORS))}")
+    detector: Callable[..., Detector] = DETECTORS[name]
+    return detector(validated(DETECTORS[name].options_class, options, f"network {name}"))
 
 
 def count_multiply_adds(network: Classifier, channels: int, size_px: int) -> int:

@@ -16,15 +16,28 @@ import math
 from typing import Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from mien.models.blocks import convolution, depthwise
+from mien.models.checked import STRICT, Share
 from mien.models.classifier import Classifier
 
 Affinity = Literal["depthwise", "affine", "channel", "none"]
 WIDTHS = (24, 48, 96, 192)
 """Channels of the four stages of two blocks each."""
 FEATURES = 256
+
+
+@dataclass(frozen=True, config=STRICT)
+class AcNetOptions:
+    """Options of AC-CNN."""
+
+    affinity: Affinity = "depthwise"
+    """The cheap operation that makes the second half of the maps: a 3x3 depth-wise convolution, a scale and a shift
+    (`affine`), a mixture by affinity (`channel`), or `none`, an ordinary convolution to all maps."""
+    dropout: Share = 0.0
+    """Share of the features that is set to 0 in training, before the last layer."""
 
 
 class AffineMaps(nn.Module):
@@ -93,22 +106,21 @@ class AcNet(Classifier):
     """AC-CNN: faces (B, C, S, S) to features (B, 256) to logits (B, K)."""
 
     paper = "https://doi.org/10.3390/s23167148"
+    options_class = AcNetOptions
 
-    def __init__(
-        self, classes: int, in_channels: int = 1, affinity: Affinity = "depthwise", dropout: float = 0.0
-    ) -> None:
+    def __init__(self, classes: int, in_channels: int, options: AcNetOptions) -> None:
         super().__init__()
         self.stem = convolution(in_channels, WIDTHS[0], 3, nn.ReLU, stride=2)
         blocks: list[nn.Module] = []
         channels = WIDTHS[0]
         for stage, width in enumerate(WIDTHS):
-            blocks.append(AffinityBlock(channels, width, 1 if stage == 0 else 2, affinity))
-            blocks.append(AffinityBlock(width, width, 1, affinity))
+            blocks.append(AffinityBlock(channels, width, 1 if stage == 0 else 2, options.affinity))
+            blocks.append(AffinityBlock(width, width, 1, options.affinity))
             channels = width
         self.stages = nn.Sequential(*blocks)
         self.feature_count = FEATURES
         self.embedding = nn.Linear(channels, self.feature_count)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(options.dropout)
         self.classifier = nn.Linear(self.feature_count, classes)
 
     def forward_features(self, x: Tensor) -> Tensor:

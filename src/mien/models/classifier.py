@@ -1,7 +1,7 @@
 """What every network offers: features, logits, and their composition."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ class Classifier(nn.Module, ABC):
 
     paper: ClassVar[str]
     """Link to the paper that describes the network."""
+    options_class: ClassVar[type[Any]]
+    """What `network.options` of an experiment file may say, as the constructor takes it."""
     bfloat16_on_cpu: ClassVar[bool] = False
     """Whether processors with bfloat16 instructions train it faster in mixed precision: dense 3x3 convolutions do, at
     1.8 times the speed, where depth-wise ones fall to half of it (measured with AVX512_BF16, torch 2.13)."""

@@ -9,14 +9,16 @@ mien's, for faces of 48 pixels: the first stage keeps the full resolution, the o
 """
 
 import copy
-from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from mien.models.checked import STRICT, Count, Share
 from mien.models.classifier import Classifier
 
 Branches = Literal["repvgg", "identity", "none"]
@@ -74,36 +76,45 @@ def _folded(kernel: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return fuse_conv_bn_weights(kernel, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
 
 
-class DenseFace(Classifier):
-    """Stages of dense blocks, then the mean over all places.
+@dataclass(frozen=True, config=STRICT)
+class DenseFaceOptions:
+    """Options of the dense network."""
 
-    widths: channels of each stage. depths: blocks of each stage; from the second on, the first halves the resolution.
-    """
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (32, 48, 96, 176)
+    """Channels of each stage."""
+    depths: tuple[Count, ...] = (1, 3, 3, 3)
+    """Blocks of each stage; from the second stage on, the first one halves the resolution."""
+    branches: Branches = "repvgg"
+    """What is added to each 3x3 convolution in training: `repvgg` adds a 1x1 convolution and, where input and output
+    have the same shape, an identity, each with batch norm; `identity` the input itself there; `none` nothing."""
+    dropout: Share = 0.0
+    """Share of the features that is set to 0 in training, before the last layer."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "DenseFaceOptions":
+        if len(self.widths) != len(self.depths):
+            raise ValueError(f"widths and depths must be as many, not {self.widths} and {self.depths}")
+        return self
+
+
+class DenseFace(Classifier):
+    """Stages of dense blocks, then the mean over all places."""
 
     paper = "https://arxiv.org/abs/2101.03697"
     bfloat16_on_cpu = True
+    options_class = DenseFaceOptions
 
-    def __init__(
-        self,
-        classes: int,
-        in_channels: int = 1,
-        widths: Sequence[int] = (32, 48, 96, 176),
-        depths: Sequence[int] = (1, 3, 3, 3),
-        branches: Branches = "repvgg",
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, classes: int, in_channels: int, options: DenseFaceOptions) -> None:
         super().__init__()
-        if len(widths) != len(depths) or not widths or min(*widths, *depths) < 1:
-            raise ValueError(f"widths and depths must be as many, each at least 1, not {widths} and {depths}")
         blocks: list[nn.Module] = []
         channels = in_channels
-        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+        for stage, (width, depth) in enumerate(zip(options.widths, options.depths, strict=True)):
             for position in range(depth):
                 stride = 2 if stage > 0 and position == 0 else 1
-                blocks.append(DenseBlock(channels, width, stride, branches))
+                blocks.append(DenseBlock(channels, width, stride, options.branches))
                 channels = width
         self.blocks = nn.Sequential(*blocks)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(options.dropout)
         self.feature_count = channels
         self.classifier = nn.Linear(channels, classes)
 

@@ -9,13 +9,16 @@ were chosen by latency, side by side with face_finder.py.
 """
 
 import copy
-from collections.abc import Sequence
+from typing import Annotated
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mien.models.blocks import convolution
+from mien.models.checked import STRICT, Count
 from mien.models.dense_face import DenseBlock
 from mien.models.face_finder import last_layer
 
@@ -23,30 +26,37 @@ STEM_PX = 6
 """Kernel of the first convolution, with stride 4."""
 
 
-class DenseFaceFinder(nn.Module):
-    """Pictures to a map for each stride: score logit, box and landmarks of each cell (mien/detection/decoding.py).
+OfThreeStrides = Annotated[tuple[Count, ...], Field(min_length=3, max_length=3)]
 
-    stem: channels at stride 4. widths, depths: channels and dense blocks of the strides 8, 16, 32, of which the first
-    block halves the resolution. neck: channels of the pyramid. heads: dense blocks of each stride's head.
-    """
+
+@dataclass(frozen=True, config=STRICT)
+class DenseFaceFinderOptions:
+    """Options of the face detector of dense convolutions."""
+
+    stem: Count = 16
+    """Channels at stride 4."""
+    widths: OfThreeStrides = (48, 64, 64)
+    """Channels of the strides 8, 16 and 32."""
+    depths: OfThreeStrides = (3, 3, 2)
+    """Their dense blocks, of which the first halves the resolution."""
+    neck: Count = 32
+    """Channels of the pyramid."""
+    heads: OfThreeStrides = (1, 2, 2)
+    """Dense blocks of each stride's head."""
+
+
+class DenseFaceFinder(nn.Module):
+    """Pictures to a map for each stride: score logit, box and landmarks of each cell (mien/detection/decoding.py)."""
 
     paper = "https://arxiv.org/abs/2101.03697"
     bfloat16_on_cpu = True
     """As for DenseFace."""
 
-    def __init__(
-        self,
-        stem: int = 16,
-        widths: Sequence[int] = (48, 64, 64),
-        depths: Sequence[int] = (3, 3, 2),
-        neck: int = 32,
-        heads: Sequence[int] = (1, 2, 2),
-    ) -> None:
+    options_class = DenseFaceFinderOptions
+
+    def __init__(self, options: DenseFaceFinderOptions) -> None:
         super().__init__()
-        if not len(widths) == len(depths) == len(heads) == 3 or min(stem, neck, *widths, *depths, *heads) < 1:
-            raise ValueError(
-                f"expected widths, depths and heads of three strides, all at least 1, not {widths}, {depths}, {heads}"
-            )
+        stem, widths, depths, neck = options.stem, options.widths, options.depths, options.neck
         self.stem = nn.Sequential(
             nn.Conv2d(3, stem, STEM_PX, stride=4, padding=(STEM_PX - 4) // 2, bias=False),
             nn.BatchNorm2d(stem),
@@ -60,7 +70,7 @@ class DenseFaceFinder(nn.Module):
         self.laterals = nn.ModuleList(convolution(width, neck, 1, nn.ReLU) for width in widths)
         self.heads = nn.ModuleList(
             nn.Sequential(*(DenseBlock(neck, neck, 1, "identity") for _ in range(depth)), last_layer(neck))
-            for depth in heads
+            for depth in options.heads
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

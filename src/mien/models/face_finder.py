@@ -12,11 +12,13 @@ batch norm that strides share has statistics in evaluation that none had in trai
 import math
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.detection.decoding import STRIDES, VALUES
 from mien.models.blocks import convolution, depthwise
+from mien.models.checked import STRICT, Count
 
 PAPER = "https://doi.org/10.1007/s11633-023-1423-y"
 PRIOR = 0.01
@@ -26,14 +28,25 @@ HEAD_DEPTHS = (2, 3, 3)
 """Convolutions of the heads of the strides 8, 16 and 32 (chosen): landmarks of large faces lie many cells away."""
 
 
+@dataclass(frozen=True, config=STRICT)
+class FaceFinderOptions:
+    """Options of the face detector of depth-wise units."""
+
+    width: Count = 16
+    """Channels after the stem; the strides 4, 8, 16, 32 have 2, 4, 6 and 8 times as many."""
+    neck: Count = 64
+    """Channels of the pyramid."""
+
+
 class FaceFinder(nn.Module):
     """Pictures to a map for each stride: score logit, box and landmarks of each cell (mien/detection/decoding.py)."""
 
     paper = PAPER
+    options_class = FaceFinderOptions
 
-    def __init__(self, width: int = 16, neck: int = 64) -> None:
-        """width: channels after the stem; the strides 4, 8, 16, 32 have 2, 4, 6 and 8 times as many."""
+    def __init__(self, options: FaceFinderOptions) -> None:
         super().__init__()
+        width, neck = options.width, options.neck
         self.stem = convolution(3, width, 3, nn.ReLU, stride=2)
         self.stride_4 = nn.Sequential(_down(width, 2 * width), _Residual(2 * width, 3))
         self.stages = nn.ModuleList(

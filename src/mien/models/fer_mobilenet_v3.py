@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from pydantic.dataclasses import dataclass as checked
 from torch import Tensor, nn
 
 from mien.models.attention import ComplementaryPoolingAttention, CoordinateAttention, SqueezeExcitation
 from mien.models.blocks import DepthwiseConvolution
+from mien.models.checked import STRICT, Share
 from mien.models.classifier import Classifier
 
 Attention = Callable[[int], nn.Module]
@@ -26,6 +28,19 @@ Resolution = Literal["published", "no-stride-in-row-2", "no-stride-in-stem"]
 
 NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 SE, CA, CPSCA = SqueezeExcitation, CoordinateAttention, ComplementaryPoolingAttention
+
+
+@checked(frozen=True, config=STRICT)
+class FerMobileNetV3Options:
+    """Options of the improved MobileNetV3."""
+
+    arm: Arm = "published"
+    """`published`, or another arm of the ablation (`ATTENTION`)."""
+    resolution: Resolution = "published"
+    """`published` for 224 px; `no-stride-in-row-2` and `no-stride-in-stem` double the size of all maps after these
+    places."""
+    dropout: Share = 0.2
+    """Share of the features that is set to 0 in training, before the last layer."""
 
 
 @dataclass(frozen=True)
@@ -90,23 +105,14 @@ class Bottleneck(nn.Module):
 
 
 class FerMobileNetV3(Classifier):
-    """The improved MobileNetV3: faces (B, C, S, S) to features (B, 640), (B, 1280) for `large`, to logits (B, K).
-
-    arm: `published`, or another arm of the ablation (`ATTENTION`). resolution: `published` for 224 px;
-    `no-stride-in-row-2` and `no-stride-in-stem` double the size of all maps after these places.
-    """
+    """The improved MobileNetV3: faces (B, C, S, S) to features (B, 640), (B, 1280) for `large`, to logits (B, K)."""
 
     paper = "https://doi.org/10.1049/ipr2.12798"
+    options_class = FerMobileNetV3Options
 
-    def __init__(
-        self,
-        classes: int,
-        in_channels: int = 3,
-        arm: Arm = "published",
-        resolution: Resolution = "published",
-        dropout: float = 0.2,
-    ) -> None:
+    def __init__(self, classes: int, in_channels: int, options: FerMobileNetV3Options) -> None:
         super().__init__()
+        arm, resolution = options.arm, options.resolution
         reduced = arm != "large"
         rows = (*LOW_ROWS, *HIGH_ROWS, *(REDUCED_TAIL if reduced else FULL_TAIL))
         attention_of = {number: attention for numbers, attention in ATTENTION[arm] for number in numbers}
@@ -121,7 +127,7 @@ class FerMobileNetV3(Classifier):
         self.last = convolution(channels, 6 * channels, 1)
         self.feature_count = 640 if reduced else 1280
         self.embedding = nn.Sequential(nn.Linear(6 * channels, self.feature_count), nn.Hardswish())
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(options.dropout)
         self.classifier = nn.Linear(self.feature_count, classes)
         self.apply(initialise)
 

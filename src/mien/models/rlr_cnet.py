@@ -19,47 +19,54 @@ places of attention, and a last unit of its own for each branch as in BBN, were 
 """
 
 from functools import partial
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from mien.models.attention import ShuffleAttention
-from mien.models.blocks import BetaMish, Stem
-from mien.models.shufflenet_v2 import FEATURES, STAGES, ShuffleNetV2
-
-Head = Literal["shared", "two", "concatenated"]
+from mien.models.blocks import BetaMish
+from mien.models.checked import STRICT
+from mien.models.shufflenet_v2 import FEATURES, STAGES, ShuffleNetV2, ShuffleNetV2Options
 
 LAST_UNIT = sum(units for _, units in STAGES) - 1
 GROUPS = 8
 """Largest power of two that is possible with 464 channels; SA-Net's default is 64."""
 
 
+@dataclass(frozen=True, config=STRICT)
+class RlrCnetOptions(ShuffleNetV2Options):
+    """Options of the feature-learning branch."""
+
+    activation: Literal["beta-mish", "relu"] = "beta-mish"
+    """β-Mish with β = 1.5, or ReLU in its place."""
+    attention: Literal["none", "after-stage-4"] = "none"
+    """Where shuffle attention stands."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class RlrCnetDualOptions(RlrCnetOptions):
+    """Options of both branches."""
+
+    attention: Literal["after-stage-4"] = "after-stage-4"
+    """Where shuffle attention stands in the feature-learning branch."""
+    head: Literal["shared", "two", "concatenated"] = "shared"
+    """For features f_c and f_r: `shared` W (α f_c + (1-α) f_r) + b; `two` α W_c f_c + (1-α) W_r f_r, as in BBN's paper;
+    `concatenated` W [2 α f_c; 2 (1-α) f_r] + b, as in BBN's code. Only `shared` was run."""
+
+
 class RlrCnet(ShuffleNetV2):
     """The feature-learning branch of RLR-CNet: faces (B, C, 48, 48) to features (B, 1024) to logits (B, K)."""
 
     paper = "https://doi.org/10.3390/app13159029"
+    options_class: ClassVar[type[Any]] = RlrCnetOptions
 
-    def __init__(
-        self,
-        classes: int,
-        in_channels: int = 1,
-        stem: Stem = "stride2",
-        dropout: float = 0.0,
-        activation: Literal["beta-mish", "relu"] = "beta-mish",
-        attention: Literal["none", "after-stage-4"] = "none",
-    ) -> None:
-        super().__init__(
-            classes,
-            in_channels,
-            stem,
-            dropout,
-            kernel_size=5,
-            activation=BetaMish if activation == "beta-mish" else nn.ReLU,
-            clipped=True,
-        )
+    def __init__(self, classes: int, in_channels: int, options: RlrCnetOptions) -> None:
+        activation = BetaMish if options.activation == "beta-mish" else nn.ReLU
+        super().__init__(classes, in_channels, options, kernel_size=5, activation=activation, clipped=True)
         self.attentions = nn.ModuleDict()  # named by the unit that it follows, as in the packaged weights
-        if attention == "after-stage-4":
+        if options.attention == "after-stage-4":
             self.attentions[str(LAST_UNIT)] = ShuffleAttention(STAGES[-1][0], GROUPS)
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -80,26 +87,18 @@ class RlrCnet(ShuffleNetV2):
 class RlrCnetDual(RlrCnet):
     """RLR-CNet with both branches: regular features go through shuffle attention, rebalanced ones do not.
 
-    head, for features f_c and f_r: `shared` W (α f_c + (1-α) f_r) + b; not run: `two` α W_c f_c + (1-α) W_r f_r, BBN's
-    paper; `concatenated` W [2 α f_c; 2 (1-α) f_r] + b, BBN's code. `forward` sends a face through both with α = 0.5.
+    `forward` sends a face through both with α = 0.5.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        in_channels: int = 1,
-        stem: Stem = "stride2",
-        dropout: float = 0.0,
-        activation: Literal["beta-mish", "relu"] = "beta-mish",
-        attention: Literal["after-stage-4"] = "after-stage-4",
-        head: Head = "shared",
-    ) -> None:
-        super().__init__(classes, in_channels, stem, dropout, activation, attention)
-        self.head = head
-        self._make_path = partial(RlrCnet, classes, in_channels, stem, dropout, activation, attention)
-        if head != "shared":
+    options_class = RlrCnetDualOptions
+
+    def __init__(self, classes: int, in_channels: int, options: RlrCnetDualOptions) -> None:
+        super().__init__(classes, in_channels, options)
+        self.head = options.head
+        self._make_path = partial(RlrCnet, classes, in_channels, options)
+        if self.head != "shared":
             self.feature_count = 2 * FEATURES
-            self.classifier = nn.Linear(self.feature_count, classes, bias=head == "concatenated")
+            self.classifier = nn.Linear(self.feature_count, classes, bias=self.head == "concatenated")
 
     def forward_branches(self, regular: Tensor, rebalanced: Tensor) -> tuple[Tensor, Tensor]:
         """Faces (B, C, 48, 48) of both samplers to regular and rebalanced features, each (B, 1024)."""

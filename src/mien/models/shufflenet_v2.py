@@ -5,6 +5,9 @@ for 224 pixels; kernel size, activation and the clipped unit are options, so tha
 built from the same units. Sizes below are for a 48-pixel input and the `stride2` stem.
 """
 
+from typing import Any, ClassVar
+
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from mien.models.blocks import (
@@ -15,12 +18,24 @@ from mien.models.blocks import (
     interleave,
     make_stem,
 )
+from mien.models.checked import STRICT, Share
 from mien.models.classifier import Classifier
 
 STEM_CHANNELS = 24
 STAGES = ((116, 4), (232, 8), (464, 4))
 """Channels and units of stages 2, 3 and 4 of the 1.0x network (paper, table 5)."""
 FEATURES = 1024
+
+
+@dataclass(frozen=True, config=STRICT)
+class ShuffleNetV2Options:
+    """Options of ShuffleNetV2."""
+
+    stem: Stem = "stride2"
+    """The first layer: `stride4` is the published one with max-pooling, for 224 px; `stride2` leaves the pooling out;
+    `stride1` also keeps the full resolution, at four times the cost."""
+    dropout: Share = 0.0
+    """Share of the features that is set to 0 in training, before the last layer."""
 
 
 class BasicUnit(nn.Module):
@@ -64,20 +79,20 @@ class ShuffleNetV2(Classifier):
     """ShuffleNetV2 1.0x."""
 
     paper = "https://arxiv.org/abs/1807.11164"
+    options_class: ClassVar[type[Any]] = ShuffleNetV2Options
 
     def __init__(
         self,
         classes: int,
-        in_channels: int = 1,
-        stem: Stem = "stride2",
-        dropout: float = 0.0,
+        in_channels: int,
+        options: ShuffleNetV2Options,
         *,
         kernel_size: int = 3,
         activation: Activation = nn.ReLU,
         clipped: bool = False,
     ) -> None:
         super().__init__()
-        self.stem = make_stem(stem, in_channels, STEM_CHANNELS, activation)
+        self.stem = make_stem(options.stem, in_channels, STEM_CHANNELS, activation)
         units: list[nn.Module] = []
         channels = STEM_CHANNELS
         for stage_channels, count in STAGES:
@@ -86,7 +101,7 @@ class ShuffleNetV2(Classifier):
             channels = stage_channels
         self.stages = nn.Sequential(*units)
         self.last = convolution(channels, FEATURES, 1, activation)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(options.dropout)
         self.feature_count = FEATURES
         self.classifier = nn.Linear(self.feature_count, classes)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -15,9 +14,8 @@ from mien.atomic import replacing
 from mien.errors import CheckpointError, ExperimentError
 from mien.preprocessing import Preprocessing
 from mien.training.config import Experiment, experiment_from_dict, experiment_to_dict
+from mien.training.weights_file import FORMAT, opened_checkpoint
 from mien.weights.learned_from import Split, splits_from_json, splits_to_json
-
-FORMAT = "mien checkpoint 1"
 
 
 @dataclass(frozen=True)
@@ -121,13 +119,5 @@ def _renamed(experiment: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[tuple[Any, Header]]:
-    if not file.is_file():
-        raise CheckpointError(f"{file}: expected a checkpoint, found nothing")
-    try:
-        with safe_open(file, framework="pt") as stream:
-            found = stream.metadata() or {}
-            if found.get("format") != FORMAT:
-                raise CheckpointError(f"{file}: expected a {FORMAT!r}, found {found.get('format', 'no format')!r}")
-            yield stream, Header.from_dict(json.loads(found["facts"]), str(file))
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{file}: expected a checkpoint of mien: {error}") from error
+    with opened_checkpoint(file) as (stream, facts):
+        yield stream, Header.from_dict(facts, str(file))

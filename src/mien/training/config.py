@@ -1,16 +1,17 @@
 """An experiment file as a whole: one TOML file describes one training; unknown keys fail."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from mien.datasets import same_faces
 from mien.errors import ExperimentError
+from mien.models.checked import STRICT, to_plain, validated
 from mien.training.options import (
-    STRICT,
     AugmentationOptions,
     DataOptions,
     JointOptions,
@@ -19,13 +20,12 @@ from mien.training.options import (
     OptimizerOptions,
     ScheduleOptions,
 )
+from mien.training.weights_file import fitted_to_weights
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -81,40 +81,45 @@ class Experiment:
         return self
 
 
-_ADAPTER = TypeAdapter(Experiment)
+def read_experiment(file: Path, settings: Sequence[str] = ()) -> Experiment:
+    """Read an experiment file; ExperimentError names the file, the key, and what was expected.
 
-
-def read_experiment(file: Path) -> Experiment:
-    """Read an experiment file; ExperimentError names the file, the key, and what was expected."""
+    settings: values in the place of the file's, such as "schedule.epochs=2". What the file leaves out of a network that
+    it starts from comes with `network.weights` (`fitted_to_weights`).
+    """
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ExperimentError(f"{file}: expected an experiment file, found nothing") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ExperimentError(f"{file}: expected TOML: {error}") from error
-    return experiment_from_dict(values, str(file))
+    for setting in settings:
+        _set(values, setting)
+    return experiment_from_dict(fitted_to_weights(values), str(file))
+
+
+def _set(values: dict[str, Any], setting: str) -> None:
+    """Set one value, KEY=VALUE: KEY with the names of its tables before it, VALUE as in TOML, or text as it is."""
+    key, equals, text = setting.partition("=")
+    if not (equals and key.strip()):
+        raise ExperimentError(f"expected KEY=VALUE, such as schedule.epochs=2, found {setting!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *tables, last = (part.strip() for part in key.split("."))
+    for name in tables:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            raise ExperimentError(f"{setting}: expected a table {name!r}, found the value {values!r}")
+    values[last] = value
 
 
 def experiment_from_dict(values: dict[str, Any], source: str) -> Experiment:
     """The inverse of `experiment_to_dict`; source is named in errors."""
-    return validated(_ADAPTER, values, source)
-
-
-def validated(adapter: TypeAdapter[T], values: dict[str, Any], source: str) -> T:
-    """Values checked against a configuration class; ExperimentError names source, key, expectation and finding."""
-    try:
-        return adapter.validate_python(values)
-    except ValidationError as error:
-        first = min(error.errors(), key=lambda each: each["type"] != "unexpected_keyword_argument")
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "unexpected_keyword_argument":
-            raise ExperimentError(f"{source}: unknown key {key!r}") from error
-        whole = first["type"].startswith("missing") or first["type"] == "value_error"  # what was found is all values
-        found = "" if whole else f", found {first['input']!r}"
-        raise ExperimentError(f"{source}: {key}: {first['msg']}{found}".replace(": : ", ": ")) from error
+    return validated(Experiment, values, source)
 
 
 def experiment_to_dict(experiment: Experiment) -> dict[str, Any]:
     """The whole configuration as plain values, for checkpoints."""
-    values: dict[str, Any] = _ADAPTER.dump_python(experiment, mode="json")
-    return values
+    return to_plain(experiment)

@@ -29,7 +29,7 @@ def same_form(experiment: Experiment, method_options: Mapping[str, Any]) -> bool
     """Whether a network with these method options ships in the form in which its epoch was selected."""
     options = experiment.method.options
     read_options = method_class(experiment.method.name).read_options
-    return read_options({**options, **method_options}) == read_options(options)
+    return bool(read_options({**options, **method_options}) == read_options(options))
 
 
 def make_card(

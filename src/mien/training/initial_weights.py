@@ -9,18 +9,9 @@ from mien.errors import CheckpointError
 from mien.models import Classifier
 from mien.preprocessing import Preprocessing
 from mien.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mien.weights import FOLDER
+from mien.training.weights_file import find_initial_weights
 
 HEAD = ("classifier.weight", "classifier.bias")
-
-
-def find_initial_weights(source: str) -> Path:
-    """The checkpoint that a packaged network's name or a path stands for; CheckpointError where there is none."""
-    for file in (Path(source), FOLDER / f"{source}.safetensors"):
-        if file.is_file():
-            return file
-    packaged = ", ".join(sorted(each.stem for each in FOLDER.glob("*.safetensors"))) or "none"
-    raise CheckpointError(f"{source}: expected a checkpoint or a packaged network ({packaged}), found neither")
 
 
 def load_initial_weights(

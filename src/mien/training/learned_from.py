@@ -8,8 +8,8 @@ from mien.datasets import Split
 from mien.errors import CheckpointError
 from mien.training.checkpoint import Header, read_header
 from mien.training.config import Experiment
-from mien.training.initial_weights import find_initial_weights
 from mien.training.methods import method_class
+from mien.training.weights_file import find_initial_weights
 
 LOGGER = logging.getLogger("mien")
 

@@ -10,12 +10,12 @@ from mien.evaluation.plots import draw_curves
 from mien.training.batches import Relabel, input_size_px
 from mien.training.checkpoint import load_checkpoint, read_header, save_checkpoint
 from mien.training.config import Experiment
-from mien.training.initial_weights import find_initial_weights
 from mien.training.machine import find_device, reproducible
 from mien.training.methods import method_class
 from mien.training.progress import Progress, write_log
 from mien.training.state import Training
 from mien.training.task import AnyData
+from mien.training.weights_file import find_initial_weights
 
 LOGGER = logging.getLogger("mien")
 LAST, BEST = "last.safetensors", "best.safetensors"

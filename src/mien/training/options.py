@@ -2,19 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from mien.datasets.splits import parse_split
 from mien.labelling.clustering import NEIGHBOURS, THRESHOLD
 from mien.labelling.guidance import Guidance
+from mien.models.checked import STRICT, Count, NotNegative, Positive, Share
 from mien.preprocessing import Preprocessing
 
-STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
 Fill = Literal["mean", "black", "noise"]
 
 
@@ -84,11 +80,12 @@ class NetworkOptions:
     """Which network is trained."""
 
     name: str
-    """A name of `mien.models.NETWORKS`."""
+    """A name of `mien.models.NETWORKS`, or of `DETECTORS` for the method `detection`; that of `weights` if left out."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of the network's class."""
+    """Options of the network; what is left out comes with `weights`."""
     weights: str = ""
-    """What to start from: the name of a packaged network or the path of a checkpoint; random weights if empty."""
+    """What to start from: the name of a packaged network or the path of a checkpoint; random weights if empty. The
+    network's name and options and the pre-processing in [data] come with them where the file leaves them out."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -13,10 +13,10 @@ from mien.datasets import Dataset, as_faces, open_dataset
 from mien.datasets.ferplus import majority_labels
 from mien.evaluation.metrics import accuracy, confusion_matrix, mean_class_accuracy, negative_log_likelihood
 from mien.models import Classifier, build_network
+from mien.models.checked import STRICT
 from mien.preprocessing import ImageArray
 from mien.scorer import softmax
 from mien.training.batches import BatchSource
-from mien.training.options import STRICT
 from mien.training.task import Task
 from mien.training.torch_scorer import TorchScorer
 from mien.training.votes import make_vote_head

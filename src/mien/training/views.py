@@ -28,9 +28,9 @@ from mien.training.augmentation import augment
 from mien.training.averaged import averaged_network
 from mien.training.batches import BatchSource, normalised
 from mien.training.checkpoint import load_checkpoint
-from mien.training.initial_weights import find_initial_weights
 from mien.training.machine import mixed_precision
 from mien.training.randomness import generator
+from mien.training.weights_file import find_initial_weights
 
 DRAWN_AT_ONCE, ASKED_AT_ONCE = 1024, 256
 

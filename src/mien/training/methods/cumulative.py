@@ -10,18 +10,17 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
 from mien.errors import ExperimentError
 from mien.models import Classifier
+from mien.models.checked import STRICT
 from mien.models.rlr_cnet import RlrCnetDual
 from mien.training.batches import Batch
-from mien.training.config import Experiment, validated
+from mien.training.config import Experiment
 from mien.training.methods.standard import Standard
-from mien.training.options import STRICT
 from mien.training.recognition import LabelOptions
 from mien.training.samplers import reversed_order
 from mien.training.votes import vote_loss
@@ -58,11 +57,9 @@ class Cumulative(Standard):
     An epoch shows every face once through the uniform sampler and as many drawn by the reversed one.
     """
 
+    name = "cumulative"
+    options_class = CumulativeOptions
     options: CumulativeOptions
-
-    @staticmethod
-    def read_options(options: dict[str, Any]) -> CumulativeOptions:
-        return validated(TypeAdapter(CumulativeOptions), options, "method cumulative")
 
     def steps_per_epoch(self) -> int:
         half = self.source.batch_size // 2

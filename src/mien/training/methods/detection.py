@@ -8,7 +8,6 @@ from typing import Any
 
 import pydantic.dataclasses
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor
 
 from mien.datasets.photographs import PEOPLE, Photographs, read_photographs
@@ -22,17 +21,18 @@ from mien.detection.decoding import (
 from mien.detection.options import LOOKS
 from mien.errors import ExperimentError
 from mien.evaluation.detectors import SMALLEST_SCORE, average_precisions
-from mien.models import DETECTORS, Detector
+from mien.models import DETECTORS, Detector, build_detector
+from mien.models.checked import STRICT, NotNegative, Share
 from mien.preprocessing import ImageArray, Preprocessing
 from mien.training.batches import normalised
-from mien.training.config import Experiment, validated
+from mien.training.config import Experiment
 from mien.training.detector.crowds import Crowd
 from mien.training.detector.losses import Assignment, detection_losses
 from mien.training.detector.scene_pictures import Pictures
 from mien.training.detector.scenes import compose
 from mien.training.detector.tiles import SceneFaces
 from mien.training.methods.method import Method
-from mien.training.options import STRICT, AugmentationOptions, NotNegative, Share
+from mien.training.options import AugmentationOptions
 from mien.training.randomness import generator
 from mien.training.task import Task
 
@@ -104,10 +104,7 @@ class FaceDetection(Task[Detector, Photographs]):
         if options.name not in DETECTORS:
             known = " or ".join(map(repr, DETECTORS))
             raise ExperimentError(f"method detection: expected the network {known}, found {options.name!r}")
-        try:
-            return DETECTORS[options.name](**options.options)
-        except (TypeError, ValueError) as error:
-            raise ExperimentError(f"network {options.name}: {error}") from error
+        return build_detector(options.name, options.options)
 
     def make_source(self, training: Photographs, device: torch.device, weak: bool = False) -> SceneSource:
         if weak:
@@ -143,15 +140,14 @@ class FaceDetection(Task[Detector, Photographs]):
 class Detection(Method[Detector, SceneBatch]):
     """Scenes composed anew for every step."""
 
+    name = "detection"
     task = FaceDetection
+    options_class = DetectionOptions
+    options: DetectionOptions
 
     def __init__(self, source: SceneSource, network: Detector, options: dict[str, Any]) -> None:
         self.source = source
         self.options = self.read_options(options)
-
-    @staticmethod
-    def read_options(options: dict[str, Any]) -> DetectionOptions:
-        return validated(TypeAdapter(DetectionOptions), options, "method detection")
 
     def steps_per_epoch(self) -> int:
         experiment = self.source.experiment

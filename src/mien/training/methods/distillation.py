@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 from torch import Tensor
 from torch.nn import functional
@@ -19,13 +19,13 @@ from torch.nn import functional
 from mien.datasets.unlabelled import NO_LABEL
 from mien.errors import ExperimentError
 from mien.models import Classifier
+from mien.models.checked import STRICT, Count, NotNegative, Positive, Share
 from mien.training.batches import Batch, BatchSource, input_size_px
-from mien.training.config import Experiment, validated
-from mien.training.initial_weights import find_initial_weights
+from mien.training.config import Experiment
 from mien.training.methods.standard import Standard, StandardOptions
-from mien.training.options import STRICT, Count, NotNegative, Positive, Share
 from mien.training.randomness import generator
 from mien.training.views import Answers, Teachers, draw_view
+from mien.training.weights_file import find_initial_weights
 
 
 @checked(frozen=True, config=STRICT)
@@ -60,19 +60,18 @@ class DistillationBatch(Batch):
 class Distillation(Standard):
     """The standard method, in views that are the same for all who learn from these teachers, with their answers."""
 
+    name = "distillation"
+    options_class = DistillationOptions
     options: DistillationOptions
 
     def __init__(self, source: BatchSource, network: Classifier, options: dict[str, Any]) -> None:
         super().__init__(source, network, options)
         self.teachers = Teachers(self.options.teachers, source, Path(self.options.folder))
 
-    @staticmethod
-    def read_options(options: dict[str, Any]) -> DistillationOptions:
-        return validated(TypeAdapter(DistillationOptions), options, "method distillation")
-
     @classmethod
     def taught_by(cls, options: dict[str, Any]) -> tuple[str, ...]:
-        return cls.read_options(options).teachers
+        teachers: tuple[str, ...] = cls.read_options(options).teachers
+        return teachers
 
     @classmethod
     def check(cls, network: Classifier, experiment: Experiment) -> None:

@@ -7,16 +7,15 @@ them. `learned` is the paper's description, `as-coded` the code.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from mien.models import Classifier
+from mien.models.checked import STRICT, NotNegative
 from mien.training.batches import Batch, BatchSource
-from mien.training.config import validated
 from mien.training.losses import CentreLoss, noisy_logit_loss
 from mien.training.methods.standard import Standard, StandardOptions
-from mien.training.options import STRICT, NotNegative
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -34,6 +33,8 @@ class JointLossOptions(StandardOptions):
 class JointLoss(Standard):
     """The standard method with λ times a centre loss."""
 
+    name = "joint-loss"
+    options_class = JointLossOptions
     options: JointLossOptions
 
     def __init__(self, source: BatchSource, network: Classifier, options: dict[str, Any]) -> None:
@@ -42,10 +43,6 @@ class JointLoss(Standard):
         if self.options.centres == "learned":
             centre_loss = CentreLoss(source.classes, network.feature_count, self.options.centre_rate)
             self.centre_loss = centre_loss.to(source.labels.device)
-
-    @staticmethod
-    def read_options(options: dict[str, Any]) -> JointLossOptions:
-        return validated(TypeAdapter(JointLossOptions), options, "method joint-loss")
 
     def total_loss(self, network: Classifier, features: Tensor, logits: Tensor, batch: Batch) -> Tensor:
         loss = super().total_loss(network, features, logits, batch)

@@ -1,11 +1,12 @@
 """What a training method offers to the one loop."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from torch import Tensor, nn
 
+from mien.models.checked import validated
 from mien.training.config import Experiment
 from mien.training.task import NetworkT, Task
 
@@ -24,17 +25,21 @@ BatchT = TypeVar("BatchT", bound=AnyBatch)
 class Method(ABC, Generic[NetworkT, BatchT]):
     """How a network is trained: with which batches and loss, and which module ships in the end."""
 
+    name: ClassVar[str]
+    """Its name in experiment files."""
     task: ClassVar[type[Task[Any, Any]]]
     """What the network is trained for."""
+    options_class: ClassVar[type[Any]]
+    """What `method.options` of an experiment file may say."""
 
     @abstractmethod
     def __init__(self, source: Any, network: NetworkT, options: dict[str, Any]) -> None:
         """source: what the task's `make_source` gives. network: what is trained. options: of the experiment file."""
 
-    @staticmethod
-    @abstractmethod
-    def read_options(options: dict[str, Any]) -> object:
-        """The options checked; ExperimentError for unknown or wrong ones."""
+    @classmethod
+    def read_options(cls, options: Mapping[str, Any]) -> Any:
+        """The options as an instance of `options_class`; ExperimentError for unknown or wrong ones."""
+        return validated(cls.options_class, options, f"method {cls.name}")
 
     @classmethod
     def taught_by(cls, options: dict[str, Any]) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
 """The standard method: every face once an epoch, cross entropy with label smoothing, optionally votes beside it."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
@@ -12,11 +11,10 @@ from torch.nn import functional
 from mien.errors import CheckpointError
 from mien.expressions import FERPLUS_8
 from mien.models import Classifier
+from mien.models.checked import STRICT
 from mien.training.batches import Batch, BatchSource
-from mien.training.config import validated
 from mien.training.losses import multi_label_losses
 from mien.training.methods.method import Method
-from mien.training.options import STRICT
 from mien.training.recognition import LabelOptions, Recognition
 from mien.training.votes import vote_loss
 
@@ -32,15 +30,14 @@ class StandardOptions(LabelOptions):
 class Standard(Method[Classifier, Batch]):
     """Every face once an epoch in random order, cross entropy with label smoothing."""
 
+    name = "standard"
     task = Recognition
+    options_class: ClassVar[type[Any]] = StandardOptions
+    options: LabelOptions
 
     def __init__(self, source: BatchSource, network: Classifier, options: dict[str, Any]) -> None:
         self.source = source
-        self.options: LabelOptions = self.read_options(options)
-
-    @staticmethod
-    def read_options(options: dict[str, Any]) -> LabelOptions:
-        return validated(TypeAdapter(StandardOptions), options, "method standard")
+        self.options = self.read_options(options)
 
     def steps_per_epoch(self) -> int:
         return self.source.experiment.schedule.steps_per_epoch or len(self.source) // self.source.batch_size
