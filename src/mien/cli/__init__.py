@@ -8,6 +8,7 @@ import click
 import mien
 from mien.cli.detectors import calibrate_detector, evaluate_detector
 from mien.cli.evaluation import compare, evaluate
+from mien.cli.finetuning import finetune
 from mien.cli.laboratory import export, pack
 from mien.cli.log import log_to_stderr
 from mien.cli.recognition import label, models, predict
@@ -37,7 +38,7 @@ def data() -> None:
 
 for command in (
     *(predict, video, camera, label, models, evaluate, evaluate_detector, compare),
-    *(train, export, calibrate_detector, data),
+    *(finetune, train, export, calibrate_detector, data),
 ):
     app.add_command(command)
 data.add_command(pack)

@@ -81,7 +81,7 @@ def training_pixel_keys(name: str, root: Path, split: str, learned_from: Sequenc
             else each
             for each in wanted
         }
-    by_class = (each for each in wanted if (made := parse_split(each.name)) and made.by_class)
+    by_class = (each for each in wanted if (made := parse_split(each.name)) and made.leaves_unlabelled)
     rests = {Split(each.dataset, f"{each.name}-rest") for each in by_class if not each.name.endswith("-rest")}
     keys: set[str] = set()
     for each in wanted | {rest for rest in rests if rest.name != split}:

@@ -5,6 +5,7 @@ A split's name gives the held-out part, and the same name with `-training` the r
 - `fold-I-of-N`: the k-th group in ascending order goes into fold k mod N (for CK+ the usual subject-independent
   protocol, by the subject's number with step N);
 - `random-80-20`, `random-80-20-seed-K`: a fifth of the images, drawn group by group with seed 0 or K;
+- `random-80-20-by-class`, `random-80-20-by-class-seed-K`: a fifth of the images of each class;
 - `random-80-20-shared-pixels...`: drawn image by image, so that identical images fall on both sides (a leak);
 - `random-80-20-shared-subjects...`: images of one person on both sides, where subjects are known (a leak);
 - `tenth-of-training`: a tenth of the official training split, for what must be fitted apart; that of FERPlus has the
@@ -26,12 +27,13 @@ from mien.errors import DatasetError, MissingSplitError
 from mien.preprocessing import ImageArray
 
 MADE_SPLITS = (
-    "fold-I-of-N, random-80-20, random-80-20-seed-K, tenth-of-training (each also with -training), "
+    "fold-I-of-N, random-80-20, random-80-20-seed-K, random-80-20-by-class, tenth-of-training (each also with "
+    "-training), "
     "labelled-P-of-training, labelled-P-of-training-seed-K (also with -rest)"
 )
 FOLD = re.compile(r"fold-(?P<index>\d+)-of-(?P<count>\d+)(?P<rest>-training)?")
 RANDOM = re.compile(
-    r"random-80-20(-(?P<shared>shared-pixels|shared-subjects))?(-seed-(?P<seed>\d+))?(?P<rest>-training)?"
+    r"random-80-20(-(?P<how>shared-pixels|shared-subjects|by-class))?(-seed-(?P<seed>\d+))?(?P<rest>-training)?"
 )
 TENTH = re.compile(r"tenth-of-training(?P<rest>-training)?")
 LABELLED = re.compile(r"labelled-(?P<percent>\d+)-of-training(-seed-(?P<seed>\d+))?(?P<rest>-rest)?")
@@ -45,7 +47,7 @@ def training_part(split: str) -> str | None:
     made = parse_split(split)
     if made is None:
         return None if split == "training" else "training"
-    if made.by_class:
+    if made.leaves_unlabelled:
         return made.name.removesuffix("-rest") if made.training else None
     return None if made.training else f"{split}-training"
 
@@ -68,6 +70,11 @@ class MadeSplit:
     seed: int = 0
     shared: str = ""
     """`shared-pixels` or `shared-subjects` where the split leaks."""
+
+    @property
+    def leaves_unlabelled(self) -> bool:
+        """Whether the rest serves as if it had no labels."""
+        return self.by_class and self.base == "training"
 
 
 class Subset(Dataset):
@@ -115,8 +122,10 @@ def parse_split(name: str) -> MadeSplit | None:
             raise DatasetError(f"{name}: expected fold-I-of-N with N at least 2 and I from 1 to N")
         return MadeSplit(name, "all", bool(found["rest"]), fold=(index, count))
     if found := RANDOM.fullmatch(name):
-        seed, shared = int(found["seed"] or 0), found["shared"] or ""
-        return MadeSplit(name, "all", bool(found["rest"]), share=0.2, seed=seed, shared=shared)
+        seed, how = int(found["seed"] or 0), found["how"] or ""
+        if how == "by-class":
+            return MadeSplit(name, "all", bool(found["rest"]), by_class=True, share=0.2, seed=seed)
+        return MadeSplit(name, "all", bool(found["rest"]), share=0.2, seed=seed, shared=how)
     if found := TENTH.fullmatch(name):
         return MadeSplit(name, "training", bool(found["rest"]), share=0.1)
     if found := LABELLED.fullmatch(name):

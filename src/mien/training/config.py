@@ -74,6 +74,8 @@ class Experiment:
                 f"method.options.targets: expected 'distribution' or none, since joint.soft labels are distributions, "
                 f"found {self.method.options['targets']!r}"
             )
+        if self.joint and self.joint.check and self.data.selection_split == "none":
+            raise ValueError("joint.check needs a selection_split")
         if self.data.unlabelled and self.method.name != "distillation":
             raise ValueError("data.unlabelled does nothing without method 'distillation'")
         if self.schedule.shape == "plateau" and (self.data.folds or self.data.selection_split == "none"):
@@ -94,11 +96,11 @@ def read_experiment(file: Path, settings: Sequence[str] = ()) -> Experiment:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ExperimentError(f"{file}: expected TOML: {error}") from error
     for setting in settings:
-        _set(values, setting)
+        set_value(values, setting)
     return experiment_from_dict(fitted_to_weights(values), str(file))
 
 
-def _set(values: dict[str, Any], setting: str) -> None:
+def set_value(values: dict[str, Any], setting: str) -> None:
     """Set one value, KEY=VALUE: KEY with the names of its tables before it, VALUE as in TOML, or text as it is."""
     key, equals, text = setting.partition("=")
     if not (equals and key.strip()):

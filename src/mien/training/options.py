@@ -278,6 +278,9 @@ class JointOptions:
     """Probability from which the network's own answer is taken."""
     cap_share: NotNegative = 0.0
     """Most new faces of a class, as a multiple of its labelled ones, the surest first; 0 for no limit."""
+    check: bool = False
+    """Whether each round also labels the faces of the selection split, with their labels hidden, and tells how many got
+    the right one, and what the packaged network says of the new faces of classes that it knows (label_check.py)."""
 
     @model_validator(mode="after")
     def _check(self) -> "JointOptions":

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +38,7 @@ from mien.scorer import score_with_mirror
 from mien.training.checkpoint import load_checkpoint, read_header
 from mien.training.config import Experiment
 from mien.training.deployment import deployable_network
+from mien.training.joint.round_summary import summarise, tell
 from mien.training.machine import find_device
 from mien.training.options import JointOptions
 from mien.training.torch_scorer import TorchScorer
@@ -46,16 +46,6 @@ from mien.training.unlabelled import Unlabelled
 
 LOGGER = logging.getLogger("mien")
 LABELS, TABLE, SUMMARY = "labels.npz", "labels.csv", "round.json"
-REASONS = {
-    Reason.LABELLED_MEMBERS: "named after labelled members",
-    Reason.NEAREST_CENTRE: "named after the nearest class centre",
-    Reason.SURE: "named, the network is sure",
-    Reason.FAR: "discarded, far from every class",
-    Reason.BETWEEN: "discarded, between two classes",
-    Reason.NOT_AMONG_NEAREST: "discarded, not among the nearest",
-    Reason.UNSURE: "discarded, the network is not sure",
-    Reason.FULL: "discarded, class is full",
-}
 
 
 @dataclass(frozen=True)
@@ -105,8 +95,8 @@ def label_unlabelled(
     soft_labels = distributions[len(own_labels) :] if joint.soft else None
     answers = probabilities[len(own_labels) :].argmax(axis=1)
     folder.mkdir(parents=True, exist_ok=True)
-    summary = _summarise(labelled, own_labels, labels, answers, labelling, before[0].parent / LABELS, found)
-    LOGGER.info("\n".join(_tell(folder.name, summary)))
+    summary = summarise(labelled, own_labels, labels, answers, labelling, before[0].parent / LABELS, found)
+    LOGGER.info("\n".join(tell(folder.name, summary)))
     with replacing(folder / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     write_sheets(folder / "new", found.faces, labels, similarity, labelled.expressions)
@@ -156,7 +146,8 @@ def _made_from(
     """A digest of all that labels depend on."""
     own = hashlib.sha256(own_faces.tobytes() + own_labels.tobytes()).hexdigest()
     weights = [hashlib.sha256(file.read_bytes()).hexdigest() for file in before]
-    text = json.dumps([asdict(joint), experiment.seed, own, found.digest(), weights], sort_keys=True)
+    options = {name: value for name, value in asdict(joint).items() if name != "check"}  # which changes nothing
+    text = json.dumps([options, experiment.seed, own, found.digest(), weights], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -191,56 +182,3 @@ def _sure_answers(probabilities: NDArray[np.float32], labels: Indices, confidenc
     reasons = np.select([labels >= 0, best >= confidence], [Reason.GIVEN, Reason.SURE], Reason.UNSURE).astype(np.int8)
     answers = np.select([labels >= 0, best >= confidence], [labels, probabilities.argmax(axis=1)], -1)
     return Labelling(answers, np.where(answers >= 0, best, 0).astype(np.float32), reasons)
-
-
-def _summarise(
-    labelled: Dataset,
-    own: Indices,
-    labels: Indices,
-    answers: Indices,
-    labelling: Labelling,
-    labels_before: Path,
-    found: Unlabelled,
-) -> dict[str, Any]:
-    """What a round did, as it is written to round.json."""
-    expressions = labelled.expressions
-    counts = np.bincount(labels[labels >= 0], minlength=len(expressions))
-    own_counts = np.bincount(own, minlength=len(expressions))
-    agreement = None
-    if labels_before.exists():
-        with np.load(labels_before) as kept:
-            both = (kept["labels"] >= 0) & (labels >= 0)
-            agreement = float((kept["labels"] == labels)[both].mean()) if both.any() else None
-    why = labelling.reasons[len(own) :]
-    return {
-        "unlabelled": len(labels),
-        "skipped": len(found.skipped),
-        "left_out_as_known": found.known,
-        "clusters": 0 if labelling.clusters is None else int(labelling.clusters.max()) + 1,
-        "named": int((labels >= 0).sum()),
-        "by_class": dict(zip(expressions, counts.tolist(), strict=True)),
-        "labelled_by_class": dict(zip(expressions, own_counts.tolist(), strict=True)),
-        "reasons": {text: count for reason, text in REASONS.items() if (count := int((why == reason).sum()))},
-        "agreement_with_the_network": float((labels == answers)[labels >= 0].mean()) if (labels >= 0).any() else None,
-        "agreement_with_the_round_before": agreement,
-    }
-
-
-def _tell(name: str, summary: dict[str, Any]) -> list[str]:
-    """A round's summary in lines for people."""
-    lines = [f"{name}: {summary['named']} of {summary['unlabelled']} unlabelled faces got a label"]
-    if summary["clusters"]:
-        lines[0] += f"; {summary['clusters']} clusters in all"
-    if summary["skipped"]:
-        lines.append(f"  skipped, cannot be read: {summary['skipped']}")
-    lines += [f"  {reason}: {count}" for reason, count in summary["reasons"].items()]
-    lines.append("  new faces: " + ", ".join(f"{count} {name}" for name, count in summary["by_class"].items()))
-    if without := [name for name, count in summary["labelled_by_class"].items() if not count]:
-        lines.append(f"  without labelled faces, so without new ones: {', '.join(without)}")
-    if summary["agreement_with_the_network"] is not None:
-        lines.append(f"  same label as the network's own answer: {summary['agreement_with_the_network']:.3f}")
-    if summary["agreement_with_the_round_before"] is not None:
-        lines.append(f"  same label as in the round before: {summary['agreement_with_the_round_before']:.3f}")
-    if not summary["named"]:
-        lines.append("  no face got a label; training goes on with the labelled faces alone")
-    return lines

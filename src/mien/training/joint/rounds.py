@@ -15,6 +15,7 @@ from mien.datasets.joined import Joined
 from mien.labelling.clustering import require_neighbours
 from mien.training.batches import at_full_size
 from mien.training.config import Experiment
+from mien.training.joint.label_check import CHECK, check_labels
 from mien.training.joint.pseudo_labels import PseudoLabels, label_unlabelled
 from mien.training.joint.teachers import OwnAnswers
 from mien.training.loop import LAST, TrainingResult, train
@@ -36,8 +37,8 @@ def train_rounds(
 
     `out` gets a folder for each round, `round-0` for the training on labelled faces alone, and for each further
     network of a round. `round-1` and later ones also hold the labels that faces got (labels.csv, and labels.npz for
-    resuming), a summary (round.json) and a picture of each class's new faces. Unlabelled faces with the pixels of
-    labelled ones or of the selection split are left out.
+    resuming), a summary (round.json), with `joint.check` how far they can be trusted (check.json), and a picture of
+    each class's new faces. Unlabelled faces with the pixels of labelled ones or of the selection split are left out.
     """
     joint = experiment.joint
     assert joint is not None
@@ -51,6 +52,8 @@ def train_rounds(
         relabel = None
         if number:
             given = label_unlabelled(experiment, labelled, found, before, folder, resume, device)
+            if joint.check and selection is not None and not (resume and (folder / CHECK).exists()):
+                check_labels(experiment, labelled, found, given.labels, selection, before, folder, device)
             training = _enlarged(joint, labelled, found, given)
             member = _tuning(experiment, joint, number)
             if joint.own_share and number == joint.rounds:
