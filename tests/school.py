@@ -35,17 +35,22 @@ def write_school(root: Path) -> None:
 
 OWN_FACES = Path(__file__).parents[1] / "experiments" / "own-faces.toml"
 SHORTER = {
-    "[data]": "averaging = 0.5\n[data]\nsize_px = 32",
-    "\nepochs = 20": "\nepochs = 3",
-    "steps_per_epoch = 60": "steps_per_epoch = 8",
-    "batch_size = 64": "batch_size = 12",
-    "learning_rate = 0.002": "learning_rate = 0.003",
-    "warmup_epochs = 2": "warmup_epochs = 0.5",
-    "[augmentation]": "[augmentation]\nflip = 0.5",
-    "\nepochs = 8": "\nepochs = 1\nneighbours = 8\nthreshold = 1.5",
+    "averaging = 0.98": "averaging = 0.5",
+    "[data]": "[data]\nsize_px = 32",
+    'training_split = "random-80-20-by-class-training"\n': "",
+    'selection_split = "random-80-20-by-class"': 'selection_split = "none"',
+    'weights = "mien-1m"': 'name = "ac-net"',
+    "\nepochs = 10": "\nepochs = 3",
+    "steps_per_epoch = 20": "steps_per_epoch = 8",
+    "batch_size = 32": "batch_size = 12",
+    "learning_rate = 0.001": "learning_rate = 0.003\nwarmup_epochs = 0.5",
+    "selection_every = 10\n": "",
+    "[augmentation]": '[method]\nname = "joint-loss"\n[augmentation]',
+    "\nepochs = 5": "\nepochs = 1\nlearning_rate = 0.001\nneighbours = 8\nthreshold = 1.5",
     "cap_share = 4": "cap_share = 1",
+    "check = true\n": "",
 }
-"""The example for own faces in a few steps on small pictures."""
+"""The example for own faces in a few steps on small pictures, from random weights."""
 
 
 def own_faces() -> str:

@@ -23,9 +23,9 @@ FEWEST = 5
 EPOCHS, ROUND_EPOCHS = 10, 5
 """Lines of progress and checkpoints of a training, and of a round with unlabelled faces."""
 BATCH_SIZE = 32
-SHOWN = 600
-"""Times the root of the number of faces: how many faces a training shows in all (chosen): 100 faces come 60 times each,
-10,000 come 6 times."""
+SHOWN = 300
+"""Times the root of the number of faces: how many faces a training shows in all (chosen): 100 faces come 30 times each,
+10,000 come 3 times."""
 
 
 def open_own_faces(root: Path) -> tuple[Dataset, Dataset]:

@@ -9,6 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from mien.errors import CheckpointError
+from mien.preprocessing import Preprocessing
 from mien.weights import FOLDER
 
 FORMAT = "mien checkpoint 1"
@@ -60,4 +61,5 @@ def fitted_to_weights(values: Mapping[str, Any]) -> dict[str, Any]:
     fitted, options = {"name": found["network"], **network}, network.get("options", {})
     if fitted["name"] == found["network"] and isinstance(options, dict):
         fitted["options"] = {**found["network_options"], **options}
-    return {**values, "network": fitted, "data": {**found["preprocessing"], **data}}
+    preprocessing = Preprocessing.from_dict(found["preprocessing"]).to_dict()
+    return {**values, "network": fitted, "data": {**preprocessing, **data}}
