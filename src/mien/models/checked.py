@@ -49,6 +49,6 @@ def _known_keys(kind: type[Any], path: tuple[int | str, ...]) -> list[str]:
     """The keys of the table at a path, sorted."""
     for part in path:
         hint = get_type_hints(kind)[str(part)]
-        found: list[type[Any]] = [each for each in (hint, *get_args(hint)) if is_dataclass(each)]
-        kind = found[0]  # also of JointOptions | None
+        hints: tuple[Any, ...] = (hint, *get_args(hint))  # also of JointOptions | None
+        kind = next(each for each in hints if isinstance(each, type) and is_dataclass(each))
     return sorted(field.name for field in fields(kind))

@@ -72,7 +72,7 @@ def _sections() -> Iterator[str]:
     ):
         yield f"## {title}\n"
         for name, network in networks.items():
-            yield _section(f"### {name}", network.options_class)  # type: ignore[attr-defined]
+            yield _section(f"### {name}", network.options_class)
 
 
 def _section(heading: str, kind: type[Any]) -> str:

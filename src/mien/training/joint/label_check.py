@@ -48,13 +48,11 @@ def check_labels(
     that does not change.
     """
     preprocessing = read_header(before[0]).preprocessing
-    values = {
-        "hidden_labels": _hidden_labels(experiment, labelled, found, controls, before, preprocessing, device),
-        "packaged_network": second_opinion(found.faces, labels, labelled.expressions, preprocessing),
-    }
+    hidden = _hidden_labels(experiment, labelled, found, controls, before, preprocessing, device)
+    opinion = second_opinion(found.faces, labels, labelled.expressions, preprocessing)
+    values = {"hidden_labels": hidden, "packaged_network": opinion}
     with replacing(folder / CHECK) as temporary:
         temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    hidden = values["hidden_labels"]
     LOGGER.info("  check: of %s labelled faces with hidden labels %s got one, %s the right one", *hidden.values())
     for line in warnings_of(values, folder):
         LOGGER.warning("%s", line)
