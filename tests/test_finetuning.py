@@ -124,6 +124,32 @@ def test_a_run_is_not_overwritten_and_goes_on(finetuned: tuple[Path, Any], faces
     assert (folder / "mine" / "last.safetensors").read_bytes() == before
 
 
+def test_unlabelled_faces_are_labelled_and_checked(faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    for index in range(30):
+        Image.fromarray(drawn_face(3 * (index % 3) + 1, 5000 + index)).save(tmp_path / "more" / f"{index}.png")
+    settings = (*SHORT, "joint.rounds=1", "joint.epochs=1", "joint.labelling=confidence", "joint.confidence=0")
+    done = finetune(faces, tmp_path / "mine.onnx", tmp_path / "more", settings=settings)
+    assert done.model == tmp_path / "mine.onnx"
+    assert done.model.is_file()
+    check = json.loads((tmp_path / "mine" / "round-1" / "check.json").read_text())
+    assert check["hidden_labels"]["faces"] == check["hidden_labels"]["named"] == done.report.values["n"]
+    assert set(check["packaged_network"]["by_class"]) <= {"happiness"}  # the one class that it knows
+    assert set(warnings_of(check, tmp_path / "mine" / "round-1")) <= set(done.warnings)
+    page = (tmp_path / "mine" / "report.md").read_text()
+    assert all(f"- {line}\n" in page for line in done.warnings)
+
+
+def test_an_interruption_tells_how_to_go_on(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mien.export.finetuning.finetune", interrupted)
+    result = CliRunner().invoke(app, ["finetune", str(faces), "--out", str(tmp_path / "mine.onnx")])
+    assert result.exit_code == 130
+    assert f"interrupted; whole epochs are kept in {tmp_path / 'mine'}, go on with --resume" in result.stderr
+
+
 def test_labels_of_unlabelled_faces_are_checked_by_hidden_ones(
     school: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
