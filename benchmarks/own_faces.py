@@ -2,9 +2,10 @@
 
 Three expressions with 50 faces each, drawn from a tenth of FER2013's Training that the packaged weights have not
 learned from, and 600 more of its faces without labels; measured on all PublicTest faces of these classes whose pixels
-stand nowhere in Training. Each arm is what a person would type. Run with fer2013.parquet as argument; the reports and
-own-faces.json go to reports/own-faces/. Seconds are those of the whole command on this machine, CPU seconds those of
-its threads together, which other work beside it changes little. The last line is JSON.
+stand nowhere in Training. Each arm is what a person would type. Seconds are those of the whole command, CPU seconds
+those of its threads together, which other work on the machine changes little.
+
+Run with fer2013.parquet as argument; the reports and own-faces.json go to reports/own-faces/, and the last line is JSON.
 """
 
 import argparse
