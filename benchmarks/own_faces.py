@@ -5,7 +5,7 @@ learned from, and 600 more of its faces without labels; measured on all PublicTe
 stand nowhere in Training. Each arm is what a person would type. Seconds are those of the whole command, CPU seconds
 those of its threads together, which other work on the machine changes little.
 
-Run with fer2013.parquet as argument; the reports and own-faces.json go to reports/own-faces/, and the last line is JSON.
+Run with fer2013.parquet as argument; reports and own-faces.json go to reports/own-faces/, and the last line is JSON.
 """
 
 import argparse
