@@ -2,7 +2,7 @@
 
 Of photographs of masks (faces-dev) 92 % are told, and none of the 114 bare faces beside them; of people in all sorts of
 light 2 % of the bare faces are, mostly with coloured sunglasses. A network's own doubt told 13 % of the masks and 7 %
-of the bare faces. The form of the rule was chosen with these photographs in view, so both figures are a little too good.
+of the bare faces. The form of the rule was chosen with these photographs in view, so its figures are a little too good.
 Grey pictures, and hands before the mouth, are not told. It was not measured by skin colour.
 """
 
