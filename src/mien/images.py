@@ -15,12 +15,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mien.errors import ImageError, InputError, shortened
 from mien.image_arrays import Color, no_picture, rgb_of_array
+from mien.picture_files import readable_formats
 from mien.preprocessing import ImageArray
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MAX_PIXELS = 89_478_485
 """Pillow's own limit against decompression bombs: a quarter of a gibibyte as RGB."""
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+"""Of the `ftyp` box at the start of a file (ISO/IEC 23008-12)."""
 
 LONGEST_PATH = 1024
 """Longer texts are no names of files (chosen; 4,096 bytes are most systems' limit)."""
@@ -36,8 +37,9 @@ def read_image(
 ) -> ImageArray:
     """Read a picture as RGB uint8 (H, W, 3).
 
-    source: a path; the bytes of a JPEG, PNG, WebP, BMP, TIFF or GIF file (its first frame), or such a file opened in
-        binary mode; a Pillow image; an array uint8 (H, W, 3), or grey (H, W, 1) or (H, W).
+    source: a path; the bytes of a JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF file (its first frame), with the extra
+        `heic` also of a HEIC file; such a file opened in binary mode; a Pillow image; an array uint8 (H, W, 3), or
+        grey (H, W, 1) or (H, W).
     max_pixels: larger files are refused before they are decoded.
     name: what errors call the picture; the path, or "<bytes>".
     color: the order of an array's channels, "bgr" for OpenCV's; all else tells its own.
@@ -67,6 +69,15 @@ def read_image(
     if not isinstance(source, bytes | bytearray | memoryview):
         raise no_picture(source)
     return _decode(bytes(source), name or "<bytes>", max_pixels)
+
+
+def is_still_picture(path: Path) -> bool:
+    """Whether a file is a picture that does not move."""
+    try:
+        with Image.open(path, formats=readable_formats()) as image:
+            return image.format == "MPO" or getattr(image, "n_frames", 1) == 1
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def _read_bytes(path: str) -> bytes:
@@ -108,13 +119,22 @@ def _pixels(
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{name}: expected a JPEG, PNG, WebP, BMP, TIFF or GIF image, found something else or a "
-            "file that breaks off in its header"
-        ) from error
+        raise ImageError(f"{name}: expected a {_kinds()} picture, found {error}") from error
     except Exception as error:  # on damaged data, Pillow's decoders raise almost anything
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise ImageError(f"{name}: expected a whole image, found a damaged one: {reason}") from error
+
+
+def _kinds() -> str:
+    *first, last = readable_formats()
+    return f"{', '.join(first)} or {last}"
+
+
+def _other_kind(encoded: bytes) -> str:
+    """What bytes are that no opener takes for a picture."""
+    if encoded[4:8] == b"ftyp" and encoded[8:12] in HEIF_BRANDS and "HEIF" not in readable_formats():
+        return "a HEIC file; to read these: pip install 'mien[heic]'"
+    return "something else or a file that breaks off in its header"
 
 
 def _open(encoded: bytes) -> Image.Image:
@@ -122,10 +142,7 @@ def _open(encoded: bytes) -> Image.Image:
 
     As `Image.open` does, but for its check: that has one limit for the whole process, which is not mien's to lift.
     """
-    Image.preinit()
-    for form in FORMATS:
-        if form not in Image.OPEN:
-            Image.init()
+    for form in readable_formats():
         opener, accepts = Image.OPEN[form]
         if accepts is not None and accepts(encoded[:16]) is not True:
             continue
@@ -134,7 +151,7 @@ def _open(encoded: bytes) -> Image.Image:
         except (SyntaxError, IndexError, TypeError, struct.error):  # it is of another format after all
             continue
         return image
-    raise UnidentifiedImageError
+    raise UnidentifiedImageError(_other_kind(encoded))
 
 
 def _as_rgb(image: Image.Image, name: str) -> Image.Image:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import ImageError, shortened
-from mien.images import SUFFIXES, read_image
+from mien.images import read_image
+from mien.picture_files import VIDEO_SUFFIXES, is_hidden, picture_suffixes, pictures_below
 from mien.preprocessing import ImageArray
 
 STDIN = "-"
@@ -23,13 +24,17 @@ class Source:
     """Where its annotated copy goes below the output folder."""
     error: str | None = None
     """Set where a folder or glob held no picture."""
+    encoded: bytes | None = None
+    """The bytes of the file, of a picture from stdin."""
 
     def read(self, max_pixels: int) -> ImageArray:
         """The picture as RGB uint8 (H, W, 3); ImageError when it cannot be read."""
         if self.error is not None:
             raise ImageError(self.error)
-        if self.name == STDIN:
-            return read_image(sys.stdin.buffer.read(), max_pixels=max_pixels, name=STDIN)
+        if self.encoded is not None:
+            return read_image(self.encoded, max_pixels=max_pixels, name=self.name)
+        if Path(self.name).suffix.lower() in VIDEO_SUFFIXES:
+            raise ImageError(f"{self.name}: expected a picture, found a video; `mien video` reads these")
         return read_image(self.name, max_pixels=max_pixels)
 
 
@@ -43,7 +48,7 @@ def expand(names: Iterable[str], without: Path | None = None) -> list[Source]:
 
 def _expand_one(name: str, without: Path | None) -> list[Source]:
     if name == STDIN:
-        return [Source(STDIN, Path("stdin"))]
+        return [Source(STDIN, Path("stdin"), encoded=sys.stdin.buffer.read())]
     if not name:
         return [Source(name, Path("none"), "expected the name of a file or folder, found an empty one")]
     path = Path(name)
@@ -51,7 +56,9 @@ def _expand_one(name: str, without: Path | None) -> list[Source]:
         if path.is_dir():
             return _pictures_below(path, without)
         if not path.exists() and glob.has_magic(name):
-            matches = sorted(glob.glob(name, recursive=True))
+            named = set(path.parts)
+            found = sorted(glob.glob(name, recursive=True))
+            matches = [match for match in found if not any(map(is_hidden, set(Path(match).parts) - named))]
             if not matches:
                 return [Source(name, path, f"{name}: expected files that match, found none")]
             return [source for match in matches for source in _expand_one(match, without)]
@@ -61,13 +68,12 @@ def _expand_one(name: str, without: Path | None) -> list[Source]:
 
 
 def _pictures_below(folder: Path, without: Path | None) -> list[Source]:
-    left_out = without.resolve() if without and without.resolve() != folder.resolve() else None
-    found = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in SUFFIXES and file.is_file() and left_out not in file.resolve().parents
-    )
-    if not found:
-        kinds = ", ".join(SUFFIXES)
+    unread: list[OSError] = []
+    sources = [Source(str(file), file.relative_to(folder)) for file in pictures_below(folder, without, unread.append)]
+    for error in unread:
+        name = str(error.filename)
+        sources.append(Source(name, Path(name), f"{name}: expected a readable folder: {error.strerror}"))
+    if not sources:
+        kinds = ", ".join(picture_suffixes())
         return [Source(str(folder), folder, f"{folder}: expected a folder with images ({kinds}), found none")]
-    return [Source(str(file), file.relative_to(folder)) for file in found]
+    return sources

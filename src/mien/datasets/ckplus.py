@@ -15,6 +15,7 @@ from mien.datasets.sample import Dataset, Sample
 from mien.errors import DatasetError, MissingSplitError
 from mien.expressions import CKPLUS_7, CKPLUS_ORDER, FERPLUS_8, canonical_expression
 from mien.images import read_image
+from mien.picture_files import visible
 from mien.preprocessing import ImageArray, Preprocessing, crop_face
 
 IMAGES, LABELS = "cohn-kanade-images", "Emotion"
@@ -140,14 +141,14 @@ def _expression(label_file: Path) -> str:
 def _cropped_frames(root: Path) -> list[Frame]:
     if not root.is_dir():
         raise DatasetError(f"{root}: expected a folder with CK+, found none")
-    folders = {canonical_expression(path.name): path for path in sorted(root.iterdir()) if path.is_dir()}
+    folders = {canonical_expression(path.name): path for path in visible(root) if path.is_dir()}
     if not set(folders) & set(CKPLUS_7):
         raise DatasetError(f"{root / IMAGES}: expected this folder of CK+, or one folder an expression; found neither")
     frames = []
     for label, expression in enumerate(CKPLUS_7):
         if expression not in folders:
             raise DatasetError(f"{root / expression}: expected a folder for this expression of CK+, found nothing")
-        files = sorted(file for file in folders[expression].iterdir() if file.suffix.lower() == ".png")
+        files = [file for file in visible(folders[expression]) if file.suffix.lower() == ".png"]
         if not files:
             raise DatasetError(f"{folders[expression]}: expected pictures like S010_004_00000017.png, found none")
         for file in files:

@@ -5,7 +5,8 @@ from pathlib import Path
 from mien.datasets.sample import Dataset, Sample
 from mien.errors import DatasetError, MissingSplitError
 from mien.expressions import BASIC_7, FERPLUS_8, canonical_expression
-from mien.images import SUFFIXES, read_image
+from mien.images import read_image
+from mien.picture_files import picture_suffixes, pictures_in, visible
 
 
 class Folder(Dataset):
@@ -39,33 +40,24 @@ def read_folder(root: Path, split: str) -> Folder:
         raise DatasetError(f"{root}: expected a folder with one folder for each class, found none")
     base = root if split == "all" else root / split
     if not base.is_dir():
-        splits = ", ".join(sorted(path.name for path in root.iterdir() if path.is_dir())) or "no folders"
+        splits = ", ".join(path.name for path in visible(root) if path.is_dir()) or "no folders"
         raise MissingSplitError(f"{root}: expected a folder {split!r} for this split, found {splits}")
-    bases = [base] if split == "all" else [path for path in sorted(root.iterdir()) if path.is_dir()]
-    names = {
-        canonical_expression(folder.name)
-        for each in bases
-        for folder in each.iterdir()
-        if folder.is_dir() and _pictures(folder)
-    }
-    expressions = _in_order(names)
+    bases = [base] if split == "all" else [path for path in visible(root) if path.is_dir()]
+    found = {folder: pictures_in(folder) for each in {*bases, base} for folder in visible(each) if folder.is_dir()}
+    expressions = _in_order({canonical_expression(folder.name) for folder, pictures in found.items() if pictures})
     files = [
         (file, expressions.index(canonical_expression(folder.name)))
-        for folder in sorted(base.iterdir())
-        if folder.is_dir()
-        for file in _pictures(folder)
+        for folder in sorted(found)
+        if folder.parent == base
+        for file in found[folder]
     ]
     if not files:
         raise MissingSplitError(
-            f"{base}: expected folders of pictures ({', '.join(SUFFIXES)}), one for each class, found none"
+            f"{base}: expected folders of pictures ({', '.join(picture_suffixes())}), one for each class, found none"
         )
     if len(expressions) < 2:
         raise DatasetError(f"{base}: expected at least two classes, found {', '.join(expressions)}")
     return Folder(split, expressions, files)
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from mien.datasets.parquet_file import read_parquet
 from mien.datasets.sample import Dataset, Sample
 from mien.errors import DatasetError, ImageError, MissingSplitError
-from mien.images import SUFFIXES, read_image
+from mien.images import read_image
+from mien.picture_files import picture_suffixes, pictures_below
 from mien.preprocessing import Preprocessing, crop_face
 
 NO_LABEL = -1
@@ -87,9 +88,9 @@ def read_faces(root: Path, split: str) -> Faces:
     _only_all("faces", split)
     if not root.is_dir():
         raise DatasetError(f"{root}: expected a folder of face pictures, found none")
-    files = sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = pictures_below(root)
     if not files:
-        raise DatasetError(f"{root}: expected pictures ({', '.join(SUFFIXES)}) in this folder, found none")
+        raise DatasetError(f"{root}: expected pictures ({', '.join(picture_suffixes())}) in this folder, found none")
     return Faces(files)
 
 
