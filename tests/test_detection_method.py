@@ -76,6 +76,7 @@ def run(data: tuple[Photographs, Photographs], tmp_path_factory: pytest.TempPath
     return folder
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_drawn_faces(run: Path) -> None:
     first, last = load_checkpoint(run / "last.safetensors").header.history
     assert last["training_loss"] < 0.8 * first["training_loss"]
@@ -83,6 +84,7 @@ def test_it_learns_to_find_drawn_faces(run: Path) -> None:
     assert (run / "curves.png").exists()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_bit_identical(
     data: tuple[Photographs, Photographs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +123,7 @@ def test_the_last_epochs_are_plain(data: tuple[Photographs, Photographs], monkey
     assert shares == [0.0, detection.PLAIN_SHARE]
 
 
+@pytest.mark.slow
 def test_a_detector_is_trained_on(run: Path, data: tuple[Photographs, Photographs], tmp_path: Path) -> None:
     network = {**experiment()["network"], "weights": str(run / "last.safetensors")}
     schedule = {"epochs": 1, "batch_size": 4, "steps_per_epoch": 2, "warmup_epochs": 0, "learning_rate": 1e-9}
@@ -168,6 +171,7 @@ def test_people_and_their_share_go_together(
         train(found, training, data[1], tmp_path)
 
 
+@pytest.mark.slow
 def test_from_checkpoint_to_faces(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exported by the command line, found in a photograph that was never seen, and in a larger copy of it."""
     # A network that learned so little also takes drawn faces for ones that stand on their head.

@@ -207,6 +207,7 @@ def test_faces_without_labels_learn_from_the_teachers_alone(
         assert math.isfinite(state.method.loss(state.network, batch, 2)["loss"].item())
 
 
+@pytest.mark.slow
 def test_a_killed_distillation_ends_as_an_undisturbed_one(
     kaggle: Path, training: Dataset, teachers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +243,7 @@ def test_wrong_distillations(kaggle: Path, training: Dataset, teachers: list[str
         Training(colour, training, None, CPU)
 
 
+@pytest.mark.slow
 def test_from_the_command_line_with_unlabelled_faces(kaggle: Path, teachers: list[str]) -> None:
     (kaggle / "faces").mkdir()
     for index in range(8):

@@ -127,6 +127,7 @@ def made() -> Iterator[tuple[Layout, str, str, int]]:
         yield from ((ckplus_48, "ckplus", split, count), (ckplus_48, "ckplus", f"{split}-training", 84 - count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layout", "name", "split", "count", "not_learned"), list(official()))
 def test_official_splits(
     layout: Layout,
@@ -144,6 +145,7 @@ def test_official_splits(
     assert clean(report) == not_learned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layout", "name", "split", "count"), list(made()))
 def test_made_splits(
     layout: Layout, name: str, split: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -155,6 +157,7 @@ def test_made_splits(
         assert clean(report) == count  # drawn faces of other subjects are other faces
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [card.name for card in mien.list_models()])
 @pytest.mark.parametrize(("name", "frames"), [("ckplus", 9), ("ckplus-neutral", 12)])
 def test_ckplus_as_distributed_by_every_network(

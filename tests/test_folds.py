@@ -20,10 +20,16 @@ from mien.training.initial_weights import load_initial_weights
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
+@pytest.mark.slow
 def test_the_committed_experiment_runs_all_folds(tmp_path: Path) -> None:
-    """`mien train experiments/rlr-cnet-ckplus.toml` as a person who holds CK+ would, on drawn faces of 20 subjects."""
+    """As a person who holds CK+ would, on drawn faces of 20 subjects; but for an epoch each: others test learning."""
     write_ckplus_48(tmp_path, subjects=20, expressions_a_subject=2)
-    command = [sys.executable, "-m", "mien", "train", str(EXPERIMENTS / "rlr-cnet-ckplus.toml")]
+    whole = (EXPERIMENTS / "rlr-cnet-ckplus.toml").read_text(encoding="utf-8")
+    shorter = whole.replace("\nepochs = 20", "\nepochs = 1").replace("\nwarmup_epochs = 2", "\nwarmup_epochs = 0.5")
+    assert len(whole) - len(shorter) == len("20") + len("2") - len("1") - len("0.5")
+    experiment = tmp_path / "shorter.toml"
+    experiment.write_text(shorter, encoding="utf-8")
+    command = [sys.executable, "-m", "mien", "train", str(experiment), "--threads", "1"]
     command += ["--root", str(tmp_path), "--out", str(tmp_path / "run")]
     process = subprocess.run(command, text=True, capture_output=True, timeout=500)
     assert process.returncode == 0, process.stderr
@@ -34,7 +40,6 @@ def test_the_committed_experiment_runs_all_folds(tmp_path: Path) -> None:
     assert [fold["n"] for fold in summary["folds"]] == [12] * 10
     assert summary["n"] == 120
     assert f"mean {summary['accuracy_mean']:.4f}, deviation {summary['accuracy_deviation']:.4f}" in process.stderr
-    assert summary["accuracy_mean"] > 0.5  # after 60 steps; chance is a seventh
     header = load_checkpoint(tmp_path / "run" / "fold-3-of-10" / "last.safetensors").header
     assert header.training_images == 108
     assert header.experiment.data.training_split == "fold-3-of-10-training"

@@ -158,6 +158,7 @@ def test_front_worked_by_hand(benchmark_module: Import) -> None:
     assert list(front(places)) == [(1, 0.5), (3, 0.7), (5, 0.8)]
 
 
+@pytest.mark.slow
 def test_a_whole_run_on_drawn_faces(class_folders: Path, tmp_path: Path) -> None:
     own = tmp_path / "my-network.onnx"
     packaged = mien.list_models()

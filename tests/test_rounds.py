@@ -30,6 +30,7 @@ from mien.training.state import Training
 from mien.training.unlabelled import read_unlabelled
 
 
+@pytest.mark.slow
 def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_path: Path) -> None:
     (tmp_path / "school.toml").write_text(own_faces())
     out = tmp_path / "run"
@@ -59,7 +60,7 @@ def test_one_command_from_few_labels_to_an_exported_network(school: Path, tmp_pa
     assert summary["agreement_with_the_network"] > 0.8
     with np.load(out / "round-2" / "labels.npz") as kept:
         labels = kept["labels"]
-    with (out / "round-2" / "labels.csv").open() as stream:
+    with (out / "round-2" / "labels.csv").open(encoding="utf-8-sig") as stream:
         rows = list(csv.DictReader(stream))
     assert [Path(row["source"]).name for row in rows] == [f"{index:02d}.png" for index in range(90)]
     assert [row["expression"] != "" for row in rows] == (labels >= 0).tolist()
@@ -87,6 +88,7 @@ def kill_in_epoch(number: int) -> Callable[..., dict[str, float]]:
     return killed
 
 
+@pytest.mark.slow
 def test_rounds_resume_inside_and_between(school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labelled = open_dataset("folder", school / "labelled", "training")
     selection = open_dataset("folder", school / "labelled", "public_test")

@@ -88,6 +88,7 @@ def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:
     return out, errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "epochs", "steps"), [(TINY, 5, 6), (CUMULATIVE, 4, 12)], ids=["standard", "cumulative"]
 )
@@ -145,6 +146,16 @@ def test_a_finished_run_is_not_overwritten(finished: Path, class_folders: Path) 
     datasets = [open_dataset("folder", class_folders, split) for split in ("training", "public_test")]
     with pytest.raises(CheckpointError, match="holds a training of 2 epochs; resume it with --resume"):
         train(experiment(), *datasets, finished)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["log.csv", "curves.png", "best.safetensors"])
+def test_files_from_elsewhere_are_not_overwritten(name: str, resume: bool, class_folders: Path, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    datasets = [open_dataset("folder", class_folders, split) for split in ("training", "public_test")]
+    with pytest.raises(CheckpointError, match=name):
+        train(experiment(), *datasets, tmp_path, resume)
+    assert (tmp_path / name).read_text() == "mine"
 
 
 def test_a_checkpoint_of_another_network_or_experiment_is_refused(finished: Path, class_folders: Path) -> None:

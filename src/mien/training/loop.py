@@ -65,13 +65,24 @@ def train(
 def _start(state: Training, last: Path, resume: bool) -> None:
     if resume and last.exists():
         state.resume(load_checkpoint(last), str(last))
-    elif resume:
-        LOGGER.warning("%s: no checkpoint yet, training starts from the beginning", last)
     elif last.exists():
         raise CheckpointError(
             f"{last}: holds a training of {read_header(last).epoch} epochs; "
             "resume it with --resume, or choose another folder"
         )
+    else:
+        _require_own_files(last)
+        if resume:
+            LOGGER.warning("%s: no checkpoint yet, training starts from the beginning", last)
+
+
+def _require_own_files(last: Path) -> None:
+    """CheckpointError where a folder without a last checkpoint holds files of the same names from elsewhere."""
+    if (best := last.with_name(BEST)).exists():
+        read_header(best)  # of a training that was killed in its first epoch
+    for file in (last.with_name(LOG), last.with_name(CURVES)):
+        if file.exists():
+            raise CheckpointError(f"{file}: exists without {LAST} beside it; choose another folder for this training")
 
 
 def _run_epochs(state: Training, out: Path) -> None:

@@ -49,6 +49,12 @@ def reproducible(device: torch.device) -> Iterator[None]:
         torch.backends.cudnn.deterministic = before
 
 
+def use_threads(count: int) -> None:
+    """Let torch compute with so many threads of the processor; 0 leaves it as it is. It holds for the whole process."""
+    if count:
+        torch.set_num_threads(count)
+
+
 def keep_freed_memory() -> None:
     """Ask glibc to keep freed memory instead of giving it back to the system after every step.
 

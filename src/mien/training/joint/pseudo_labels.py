@@ -128,7 +128,7 @@ def _write_table(
     file: Path, found: Unlabelled, labels: Indices, similarity: NDArray[np.float32], expressions: Sequence[str]
 ) -> None:
     """A csv row for each face: where it was found, its expression (empty for none), and how near it is."""
-    with file.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+    with file.open("w", newline="", encoding="utf-8-sig", errors="backslashreplace") as stream:
         writer = csv.writer(stream)
         writer.writerow(["source", "expression", "similarity"])
         for source, label, near in zip(found.sources, labels, similarity, strict=True):
