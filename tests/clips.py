@@ -45,7 +45,7 @@ def beeps(samples: np.ndarray, rate: int) -> list[float]:
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:
-    with file.open() as stream:
+    with file.open(encoding="utf-8-sig") as stream:
         return list(csv.DictReader(stream))
 
 

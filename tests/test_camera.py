@@ -132,7 +132,7 @@ def test_a_camera_ends_after_its_seconds(tmp_path: Path, monkeypatch: pytest.Mon
     assert result.exit_code == 0, result.output
     assert time.monotonic() - started < 20
     assert "no faces" in result.output
-    assert rows.read_text().startswith("time_s,frame,person")
+    assert rows.read_text(encoding="utf-8-sig").startswith("time_s,frame,person")
 
 
 def test_bars_and_changes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,8 @@ from PIL import Image
 
 import mien
 from mien.cli import app
-from mien.cli.outputs import CsvFile, to_record, to_text
+from mien.cli.outputs import to_record, to_text
+from mien.cli.picture_rows import CsvFile
 
 
 def run(*arguments: object, stdin: bytes | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -70,7 +71,9 @@ def test_json_lines_with_errors_in_their_places(troubled_folder: Path) -> None:
         assert set(record) == {"source", "error"}
         assert expectation in record["error"]
         assert record["source"] in record["error"]
-    assert done.stderr.count("\n") == 5
+    *errors, summary = done.stderr.splitlines()
+    assert len(errors) == 5
+    assert summary.startswith("7 pictures, 1 face, 5 errors, ")
 
 
 def test_text_csv_and_copies(troubled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -196,8 +199,8 @@ def test_originals_are_never_replaced(tmp_path: Path, examples: Path) -> None:
     whole = (examples / "grace-hopper.jpg").read_bytes()
     (tmp_path / "photo.jpg").write_bytes(whole)
     done = run("predict", "photo.jpg", "--out", ".", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "photo.jpg: its annotated copy would replace it; choose another folder" in done.stderr
+    assert done.returncode == 2
+    assert done.stderr == "mien: photo.jpg: an annotated copy would replace it; choose another folder for --out\n"
     assert (tmp_path / "photo.jpg").read_bytes() == whole
     for _ in range(2):  # the second time, there are copies below the folder
         done = run("predict", tmp_path, "--out", tmp_path / "annotated", "--json")

@@ -1,4 +1,5 @@
 import csv
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,14 @@ from click.testing import CliRunner
 from PIL import Image
 from test_clustering import two_faced_class
 
+from mien import Recognizer
 from mien.cli import app
+from mien.detection import Detection
 from mien.errors import ImageError
 from mien.labelling.faces import label_faces
 from mien.labelling.guidance import Guidance
+from mien.labelling.pictures import label_pictures
+from mien.preprocessing import to_network_input
 
 
 class DrawnScorer:
@@ -108,11 +113,11 @@ def test_a_folder_from_the_command_line(examples: Path, tmp_path: Path) -> None:
     assert "1 of 5 pictures could not be read" in result.stderr
     assert "1 of 5 pictures show no face that was found" in result.stderr
     result = CliRunner().invoke(app, ["label", str(tmp_path / "photos"), "--out", str(tmp_path / "labels")])
-    assert "expected a file to write for --out, found the folder" in result.stderr
+    assert "expected a csv file to write for --out, found a folder" in str(result.exception)
     result = CliRunner().invoke(app, ["label", str(tmp_path / "photos"), "--out", str(out / "more.csv")])
     assert isinstance(result.exception, OSError)  # told before pictures are read
     assert "zz.png" not in result.stderr
-    with out.open() as stream:
+    with out.open(encoding="utf-8-sig") as stream:
         rows = list(csv.DictReader(stream))
     assert [Path(row["source"]).name for row in rows] == [
         "eileen-collins.jpg",
@@ -129,3 +134,58 @@ def test_a_folder_from_the_command_line(examples: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["label", str(tmp_path / "photos"), "--out", str(out)])
     assert isinstance(result.exception, ImageError)
     assert "expected pictures of faces, found no face in 1; 1 could not be read" in str(result.exception)
+
+
+def test_a_drawing_in_the_place_of_a_sheet_stays(examples: Path, tmp_path: Path) -> None:
+    drawing = tmp_path / "found-happiness.png"
+    Image.new("RGB", (9, 9), "red").save(drawing)
+    before = drawing.read_bytes()
+    result = CliRunner().invoke(app, ["label", str(examples), "--out", str(tmp_path / "found.csv")])
+    assert "found-happiness.png: exists, and not as a PNG file that mien wrote" in str(result.exception)
+    assert drawing.read_bytes() == before
+    assert not (tmp_path / "found.csv").exists()
+
+
+def test_memory_does_not_grow_with_the_pixels_of_faces(monkeypatch: pytest.MonkeyPatch, examples: Path) -> None:
+    """Faces by the thousand, of which only the features stay in memory; and their labels are those of all at once."""
+    recognizer = Recognizer()
+    size_px, channels = recognizer.scorer.card.preprocessing.size_px, recognizer.scorer.card.preprocessing.channels
+    shape = (size_px, size_px, channels)
+
+    def found(image: object) -> tuple[list[Detection], np.ndarray]:
+        return [Detection((0.0, 0.0, 9.0, 9.0), 1.0)] * 50, np.zeros((50, *shape), np.uint8)
+
+    def answers(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert len(faces) <= 64
+        return np.tile(np.float32([9, 0, 0]), (len(faces), 1)), np.ones((len(faces), 4), np.float32)
+
+    def counted(probabilities: np.ndarray, *others: object) -> int:
+        return len(probabilities)
+
+    monkeypatch.setattr(recognizer, "find_faces", found)
+    monkeypatch.setattr(recognizer.scorer, "logits_and_features", answers)
+    monkeypatch.setattr("mien.labelling.pictures.label_scored", counted)
+    monkeypatch.setattr("mien.labelling.pictures.read_image", lambda file: None)
+    tracemalloc.start()
+    try:
+        result = label_pictures(recognizer, [examples / "none.jpg"] * 80)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert result.labels == len(result.faces) == len(result.places) == 4000
+    assert result.faces.shape == (4000, *shape)
+    assert peak_bytes < 4000 * size_px * size_px * channels / 2
+
+
+def test_the_network_converts_faces_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = Recognizer().scorer
+    size_px, channels = scorer.card.preprocessing.size_px, scorer.card.preprocessing.channels
+    seen: list[int] = []
+
+    def converted(faces: np.ndarray, preprocessing: object) -> np.ndarray:
+        seen.append(len(faces))
+        return to_network_input(faces, scorer.card.preprocessing)
+
+    monkeypatch.setattr("mien.scorer.to_network_input", converted)
+    assert len(scorer(np.zeros((70, size_px, size_px, channels), np.uint8))) == 70
+    assert seen == [64, 6]

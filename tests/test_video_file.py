@@ -55,15 +55,15 @@ def test_outputs_that_cannot_be_written(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "folder.mp4").mkdir()
     for target, message in (
         ("out.webm", "expected a name that ends in .mp4"),
-        ("folder.mp4", "expected to write a video: Is a directory"),
+        ("folder.mp4", "expected a video to write for --out, found a folder"),
     ):
         result = mien("video", clip, "--out", tmp_path / target)
         assert result.returncode == 2
         assert result.stderr.startswith(f"mien: {tmp_path / target}: {message}")
-    result = mien("video", clip, "--csv", tmp_path / "x.mp4", "--out", tmp_path / "x.mp4")
+    result = mien("video", clip, "--csv", tmp_path / "x", "--timeline", tmp_path / "x")
     assert "expected another file for each output" in result.stderr
     result = mien("video", clip, "--timeline", tmp_path)
-    assert f"mien: {tmp_path}: Is a directory" in result.stderr
+    assert f"mien: {tmp_path}: expected a PNG file to write for --timeline, found a folder" in result.stderr
     nothing = mien("video", clip, "--out", tmp_path / "none.mp4", "--start", 9)
     assert nothing.stderr == f"mien: {clip}: expected frames from 9.00 s on, found none\n"
     assert not (tmp_path / "none.mp4").exists()
@@ -107,6 +107,7 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_killed_rows_and_video_are_readable(long_clip: Path, tmp_path: Path, suffix: str) -> None:
@@ -197,6 +198,7 @@ def test_options_reach_the_tracker(clip: Path, tmp_path: Path) -> None:
     assert all(row["happiness"] == row["raw happiness"] for row in looked)  # no smoothing
 
 
+@pytest.mark.slow
 def test_damaged_files_by_the_dozen() -> None:
     """A small part of scripts/fuzz-video, with its rules."""
     script = Path(__file__).parents[1] / "scripts" / "fuzz-video"

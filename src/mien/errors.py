@@ -49,6 +49,10 @@ class MissingExtraError(MienError):
     """An optional dependency that this command needs is not installed."""
 
 
+class OutputError(MienError):
+    """A file cannot be written where it was asked for, or would replace another."""
+
+
 def shortened(text: object, longest: int = 100) -> str:
     """A name as errors show it: what people gave may be a whole encoded picture."""
     name = str(text)

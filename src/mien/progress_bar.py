@@ -1,7 +1,9 @@
 """Progress on stderr: a live bar on a terminal; elsewhere, as in a log, a plain line every 30 seconds."""
 
+import contextlib
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -59,7 +61,8 @@ class ProgressBar:
 
     def show(self, text: str) -> None:
         """Print a line of results to stdout, above the bar."""
-        self._print(text, sys.stdout)
+        with standard_output():
+            self._print(text, sys.stdout)
 
     def tell(self, text: str) -> None:
         """Print a line for people to stderr, above the bar; it stays."""
@@ -71,6 +74,18 @@ class ProgressBar:
         else:
             print(text, file=stream)
         stream.flush()
+
+
+@contextlib.contextmanager
+def standard_output() -> Iterator[None]:
+    """An OSError of printing, as of a full disk or after `| head`, has a name; then nothing more is written there."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or "standard output"
+        with open(os.devnull, "w") as nothing, contextlib.suppress(OSError, ValueError):
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
+        raise
 
 
 def duration(seconds: float) -> str:

@@ -65,15 +65,15 @@ class OnnxScorer:
 
     def logits_and_features(self, faces: ImageArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits float32 (N, K) and features (N, D) of faces uint8 (N, S, S, C); N may be 0."""
-        inputs = to_network_input(faces, self.card.preprocessing)
-        if not len(inputs):  # which the reshaping of some networks does not allow
+        if not len(faces):  # which the reshaping of some networks does not allow
+            to_network_input(faces, self.card.preprocessing)  # refuses a wrong shape
             widths = (int(output.shape[1]) for output in self._session.get_outputs())
             logits, features = (np.empty((0, width), np.float32) for width in widths)
             return logits, features
-        starts = range(0, len(inputs), BATCH_SIZE)
+        batches = (faces[start : start + BATCH_SIZE] for start in range(0, len(faces), BATCH_SIZE))
         parts = [
-            self._session.run(["logits", "features"], {self._input: inputs[start : start + BATCH_SIZE]})
-            for start in starts
+            self._session.run(["logits", "features"], {self._input: to_network_input(batch, self.card.preprocessing)})
+            for batch in batches
         ]
         logits, features = (np.concatenate(part) for part in zip(*parts, strict=True))
         return logits, features

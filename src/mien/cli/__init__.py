@@ -11,7 +11,8 @@ from mien.cli.evaluation import compare, evaluate
 from mien.cli.finetuning import finetune
 from mien.cli.laboratory import export, pack
 from mien.cli.log import log_to_stderr
-from mien.cli.recognition import label, models, predict
+from mien.cli.prediction import predict
+from mien.cli.recognition import label, models
 from mien.cli.training import train
 from mien.cli.videos import camera, video
 from mien.errors import MienError
@@ -55,5 +56,6 @@ def main() -> None:
         print(f"mien: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        print(f"mien: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        name = f"{error.filename}: " if error.filename else ""
+        print(f"mien: {name}{error.strerror or error}", file=sys.stderr)
         sys.exit(2)

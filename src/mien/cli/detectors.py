@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mien.cli.laboratory import train_extra
 from mien.cli.options import FILE, FRAME_SIDE, LongestSide
+from mien.cli.targets import JSON, ONNX, check_targets
 from mien.detection.detectors import DEFAULT_DETECTOR, OTHERS, make_detector
 from mien.detection.face_finder import AUTO, FaceFinder, LongestPx
 from mien.detection.options import LOOKS
@@ -65,6 +67,7 @@ def evaluate_detector(
         raise click.BadParameter("expected --root, the folder of the photographs, or --boxes")
     if not boxes and (pictures or wider_lists):
         raise click.BadParameter("expected --pictures and --wider-lists only with --boxes")
+    check_targets({"--json": (json_file, JSON)}, [boxes, yunet, *detector])
     names = detector or (DEFAULT_DETECTOR,)
     detectors, absent = _open_detectors(names, PEERS if peers else (), yunet, longest_px or (LOOKS.longest_px,))
     people, empty, portraits = _open_photographs(root, split, boxes, pictures, wider_lists)
@@ -169,12 +172,9 @@ def calibrate_detector(
     DETECTOR: a packaged one, or an ONNX file. The threshold is the lowest with at most so many false faces on the
     pictures without people that are held out of training.
     """
-    try:
+    with train_extra():
         from mien.export.calibrated_detector import write_calibrated
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"this command needs {error.name}; install it with: pip install 'mien[train]'"
-        ) from error
+    check_targets({"--out": (out, ONNX), "--json": (json_file, JSON)}, [detector])
     from mien.datasets.photographs import read_photographs
     from mien.evaluation.detector_report import write_json
     from mien.evaluation.detectors import SMALLEST_SCORE

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mien.cli.options import FILE
+from mien.cli.targets import JSON, PNG, check_targets, make_folders
 from mien.progress_bar import ProgressBar
 
 
@@ -51,9 +52,9 @@ def evaluate(
     for option, wanted in pictures.items():
         if wanted and names:
             raise click.BadParameter(f"expected one of {option} and --corruptions, found both")
-    for target in (json_file, *pictures.values()):
-        if target:
-            target.parent.mkdir(parents=True, exist_ok=True)
+    targets = {"--json": (json_file, JSON)} | {option: (file, PNG) for option, file in pictures.items()}
+    check_targets(targets, [root, model])
+    make_folders(targets)
     scorer = OnnxScorer(model or default_model(), threads)
     samples = open_dataset(dataset, root, split)
     training_keys = training_pixel_keys(dataset, root, split, scorer.card.learned_from)

@@ -2,13 +2,14 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mien.cli.options import FILE
+from mien.cli.targets import CHECKPOINT, ONNX, PARQUET, check_targets
 from mien.errors import MissingExtraError
 
 LICENCE = "not stated"
@@ -76,6 +77,7 @@ def export(
 
     It is checked against torch and entered into manifest.json beside it. CHECKPOINT: a file from mien train.
     """
+    check_export(out, [checkpoint, root], initial_weights)
     choices = (("fp16", fp16), ("int8", int8), ("int8-weights", int8_weights))
     precisions = [each for each, wanted in choices if wanted]
     if len(precisions) > 1:
@@ -100,6 +102,16 @@ def export(
     run_export(checkpoint, out, name, licence, **more)
 
 
+def check_export(out: Path, inputs: Iterable[Path | None], initial_weights: bool = False) -> None:
+    """OutputError where an export would replace what it must not; ModelError for another manifest.json beside it."""
+    with train_extra():
+        from mien.export.manifest import read_manifest
+
+    beside = out.with_suffix(".safetensors") if initial_weights else None
+    check_targets({"--out": (out, ONNX), "--initial-weights": (beside, CHECKPOINT)}, inputs)
+    read_manifest(out.parent / "manifest.json")
+
+
 def run_export(checkpoint: Path, out: Path, name: str | None, licence: str = LICENCE, **more: Any) -> None:
     """Export a checkpoint, and tell how well the file does."""
     with train_extra():
@@ -122,6 +134,7 @@ def pack(root: Path, out: Path) -> None:
     """Pack FER2013 and the FERPlus votes into one parquet file."""
     from mien.datasets.packing import pack_fer2013
 
+    check_targets({"--out": (out, PARQUET)}, [root])
     out.parent.mkdir(parents=True, exist_ok=True)
     print(f"{pack_fer2013(root, out)} rows", file=sys.stderr)
     print(out)

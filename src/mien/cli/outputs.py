@@ -1,9 +1,8 @@
-"""Where results go: text, JSON lines, csv rows of pictures and of video frames, annotated copies."""
+"""Where results go: text, JSON lines, csv rows of video frames and of labels, annotated copies."""
 
-import contextlib
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,15 @@ from typing import Any
 from PIL import Image
 
 from mien.atomic import replacing
-from mien.cli.sources import STDIN, Source
+from mien.cli.csv_files import LABEL_COLUMNS, PERSON_COLUMNS, named
+from mien.cli.sources import Source
 from mien.drawing import draw_faces
-from mien.errors import ImageError
 from mien.labelling.faces import FaceLabels
 from mien.preprocessing import ImageArray
 from mien.results import Face
+from mien.signature import signed
 from mien.video.tracking import TrackedFace
 
-COLUMNS = (
-    *("source", "width", "height", "face", "x0", "y0", "x1", "y1"),
-    *("detection_score", "expression"),
-)
-"""Columns of the csv file, before a score for each expression, the error, and whether the answer is unsure and the
-mouth covered."""
-PERSON_COLUMNS = ("time_s", "frame", "person", "x0", "y0", "x1", "y1", "detection_score", "expression")
-LABEL_COLUMNS = ("source", "x0", "y0", "x1", "y1", "expression", "by", "confidence", "similarity", "cluster")
 SMALLEST_FOUND_PX = 20
 """Smaller faces, of the picture as it is looked at, are mostly missed (MODEL_CARD.md)."""
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -74,38 +66,6 @@ def to_json(record: dict[str, Any]) -> str:
     return json.dumps(record)
 
 
-class CsvFile:
-    """A csv file with a row for each face; pictures without faces or with an error have one row too.
-
-    Rows are written as they come, so that an interruption loses nothing.
-    """
-
-    def __init__(self, file: Path, expressions: Sequence[str]) -> None:
-        self._expressions = expressions
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = file.open("w", newline="", encoding="utf-8", errors="backslashreplace")
-        self._writer = csv.writer(self._stream)
-        self._writer.writerow([*COLUMNS, *expressions, "error", "unsure", "mouth_covered"])
-
-    def write(self, record: dict[str, Any]) -> None:
-        """Append the rows of a record."""
-        start = [record["source"], record.get("width", ""), record.get("height", "")]
-        blank = [""] * (len(COLUMNS) - len(start) + len(self._expressions))
-        if not record.get("faces"):
-            self._writer.writerow([*start, *blank, record.get("error", ""), "", ""])
-        for index, face in enumerate(record.get("faces", [])):
-            scores = [face["scores"][name] for name in self._expressions]
-            found = [*face["box_xyxy"], face["detection_score"], face["expression"], *scores]
-            self._writer.writerow(
-                [*start, index, *found, "", *map(json.dumps, (face["unsure"], face["mouth_covered"]))]
-            )
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
-
-
 class PersonRows:
     """A csv file with a row for each face of each frame of a video; rows are written as they come.
 
@@ -118,7 +78,7 @@ class PersonRows:
     def __init__(self, file: Path, expressions: Sequence[str], all_frames: bool = False) -> None:
         self._file, self._expressions, self._all_frames = file, expressions, all_frames
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = file.open("w", newline="", encoding="utf-8")
+        self._stream = file.open("w", newline="", encoding="utf-8-sig")
         self._writer = csv.writer(self._stream)
         self._writer.writerow([*PERSON_COLUMNS, *expressions, *(f"raw {name}" for name in expressions)])
 
@@ -126,7 +86,7 @@ class PersonRows:
         """Append the faces of a frame."""
         if self._all_frames and not faces:
             blank = [""] * (len(PERSON_COLUMNS) - 2 + 2 * len(self._expressions))
-            with self._named():
+            with named(self._file):
                 self._writer.writerow([f"{time_s:.4f}", number, *blank])
         for tracked in faces:
             box = (f"{side:.2f}" for side in tracked.face.box_xyxy)
@@ -136,24 +96,15 @@ class PersonRows:
                 certainty = f"{tracked.face.detection_score:.4f}"
                 raw = [f"{tracked.face.scores[name]:.6f}" for name in self._expressions]
             place = (f"{time_s:.4f}", number, tracked.person, *box, certainty)
-            with self._named():
+            with named(self._file):
                 self._writer.writerow([*place, tracked.expression, *smoothed, *raw])
-        with self._named():
+        with named(self._file):
             self._stream.flush()
 
     def close(self) -> None:
         """Close the file."""
-        with self._named():
+        with named(self._file):
             self._stream.close()
-
-    @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """An OSError, as of a full disk, knows the file."""
-        try:
-            yield
-        except OSError as error:
-            error.filename = str(self._file)
-            raise
 
 
 def frame_record(number: int, time_s: float, faces: Sequence[TrackedFace]) -> dict[str, Any]:
@@ -178,33 +129,28 @@ def frame_record(number: int, time_s: float, faces: Sequence[TrackedFace]) -> di
     }
 
 
-class AnnotatedCopies:
-    """A folder of copies with boxes and charts; names are kept, and made distinct where two would collide."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._used: set[Path] = set()
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def write(self, source: Source, image: ImageArray, faces: Sequence[Face]) -> Path:
-        """Write the annotated copy of a picture and return its path; ImageError where that is not possible."""
+def copy_names(sources: Sequence[Source], folder: Path) -> list[Path]:
+    """The file of each source's annotated copy; names are kept, and made distinct where two would collide."""
+    used: set[Path] = set()
+    files = []
+    for source in sources:
         relative = source.relative
         if relative.suffix.lower() not in WRITABLE_SUFFIXES:
             relative = relative.with_name(relative.name + ".png")
         candidate, number = relative, 2
-        while candidate in self._used:
+        while candidate in used:
             candidate = relative.with_stem(f"{relative.stem}-{number}")
             number += 1
-        self._used.add(candidate)
-        file = self._folder / candidate
-        try:
-            if file.exists() and source.name != STDIN and file.samefile(source.name):
-                raise ImageError(f"{source.name}: its annotated copy would replace it; choose another folder")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(draw_faces(image, faces)).save(file, quality=92)
-        except OSError as error:
-            raise ImageError(f"{source.name}: expected to write {file}: {error}") from error
-        return file
+        used.add(candidate)
+        files.append(folder / candidate)
+    return files
+
+
+def write_copy(file: Path, image: ImageArray, faces: Sequence[Face]) -> None:
+    """Write an annotated copy, with boxes and charts; OSError where that is not possible."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as temporary:
+        Image.fromarray(draw_faces(image, faces)).save(temporary, quality=92, exif=signed())
 
 
 def write_labels(
@@ -219,7 +165,7 @@ def write_labels(
     """
     with (
         replacing(file) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+        temporary.open("w", newline="", encoding="utf-8-sig", errors="backslashreplace") as stream,
     ):
         writer = csv.writer(stream)
         writer.writerow([*LABEL_COLUMNS])

@@ -1,73 +1,18 @@
-"""Commands that recognise expressions; they need no torch."""
+"""Commands that list the packaged networks and label faces; they need no torch."""
 
-import contextlib
 import sys
 from pathlib import Path
 
 import click
-import numpy as np
 
 import mien
 from mien.cli.options import FILE, recognizer_options
-from mien.detection.face_finder import AUTO, FaceFinder
+from mien.cli.targets import CSV, PNG, check_targets
+from mien.detection.face_finder import AUTO
 from mien.errors import ImageError
-from mien.images import MAX_PIXELS
+from mien.picture_files import pictures_below
 from mien.progress_bar import ProgressBar
 from mien.weights import list_detectors
-
-
-@click.command(no_args_is_help=True)
-@click.argument("paths", nargs=-1, required=True)
-@recognizer_options(AUTO)
-@click.option("--json", "json_lines", is_flag=True, help="One JSON object a line.")
-@click.option("--csv", "csv_file", type=FILE, help="Also write a csv file.")
-@click.option("--out", type=FILE, help="Also write annotated copies to a folder.")
-@click.option("--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, help="Larger images are refused.")
-def predict(
-    paths: tuple[str, ...],
-    recognizer: mien.Recognizer,
-    json_lines: bool,
-    csv_file: Path | None,
-    out: Path | None,
-    max_pixels: int,
-) -> None:
-    """Find the faces in pictures and say what each expresses.
-
-    PATHS: images, folders, globs, or - for stdin.
-    """
-    from mien.cli.outputs import AnnotatedCopies, CsvFile, to_json, to_record, to_text
-    from mien.cli.sources import expand
-
-    finder = recognizer.detector if isinstance(recognizer.detector, FaceFinder) else None
-    sources = expand(list(paths), without=out)
-    failed = False
-    with contextlib.ExitStack() as stack:
-        table = CsvFile(csv_file, recognizer.expressions) if csv_file else None
-        if table:
-            stack.callback(table.close)
-        copies = AnnotatedCopies(out) if out else None
-        bar = stack.enter_context(ProgressBar(len(sources), "predict"))
-        for source in sources:
-            try:
-                image = source.read(max_pixels)
-                faces = recognizer.recognize(image)
-                record = to_record(source.name, image, faces)
-                if copies:
-                    copies.write(source, image, faces)
-            except ImageError as error:
-                failed = True
-                record = {"source": source.name, "error": str(error)}
-                bar.tell(f"mien: {error}")
-            if table:
-                table.write(record)
-            if json_lines:
-                bar.show(to_json(record))
-            elif "error" not in record:
-                height, width = image.shape[:2]
-                bar.show(to_text(record, finder.looked_px(width, height) if finder else None))
-            bar.advance()
-    if failed:
-        raise click.exceptions.Exit(1)
 
 
 @click.command()
@@ -119,45 +64,39 @@ def label(
     subfolders are searched too.
     """
     from mien.cli.outputs import write_labels
-    from mien.cli.sources import expand
     from mien.labelling.clustering import EXACT_LIMIT, require_index
-    from mien.labelling.contact_sheet import write_sheets
-    from mien.labelling.faces import label_faces
+    from mien.labelling.contact_sheet import sheet_file, write_sheets
+    from mien.labelling.pictures import label_pictures
 
     if folder.resolve() in out.resolve().parents:
         raise click.BadParameter(f"expected --out outside of {folder}, whose pictures are all taken for faces")
-    if out.is_dir():
-        raise click.BadParameter(f"expected a file to write for --out, found the folder {out}")
+    base, expressions = out.with_suffix(""), recognizer.expressions
+    sheets = {f"{name}'s sheet": (sheet_file(base, name), PNG) for name in expressions}
+    check_targets({"--out": (out, CSV), **sheets}, [folder])
     out.parent.mkdir(parents=True, exist_ok=True)
-    sources = expand([str(folder)])
-    if len(sources) > EXACT_LIMIT:
+    files = pictures_below(folder) if folder.is_dir() else [folder]
+    if len(files) > EXACT_LIMIT:
         require_index()
-    places, crops, unread, empty = [], [], 0, 0
-    with ProgressBar(len(sources), "label") as bar:
-        for source in sources:
-            try:
-                detections, found = recognizer.find_faces(source.read(MAX_PIXELS))
-                places += [(source.name, detection.box_xyxy) for detection in detections]
-                crops += list(found)
-                empty += not detections
-            except ImageError as error:
-                unread += 1
+    with ProgressBar(len(files), "label") as bar:
+
+        def tell(error: ImageError | None) -> None:
+            if error:
                 bar.tell(f"mien: {error}")
             bar.advance()
-    if not crops:
-        found_none = f"{folder}: expected pictures of faces, found no face in {len(sources) - unread}"
-        raise ImageError(found_none + (f"; {unread} could not be read" if unread else ""))
-    faces = np.stack(crops)
-    labels = label_faces(recognizer.scorer, faces, confidence)
-    write_labels(out, places, labels, recognizer.expressions)
-    sheets = write_sheets(out.with_suffix(""), faces, labels.labels, labels.confidence, recognizer.expressions)
-    for name, count in sheets.items():
+
+        try:
+            found = label_pictures(recognizer, files, confidence, tell)
+        except ImageError as error:
+            raise ImageError(f"{folder}: {error}") from error
+    labels = found.labels
+    write_labels(out, found.places, labels, expressions)
+    counts = write_sheets(base, found.faces, labels.labels, labels.confidence, expressions)
+    for name, count in counts.items():
         print(f"{count} {name}", file=sys.stderr)
     print(f"{int((labels.labels < 0).sum())} without a label", file=sys.stderr)
-    if empty:
-        print(f"{empty} of {len(sources)} pictures show no face that was found", file=sys.stderr)
-    if unread:
-        print(f"{unread} of {len(sources)} pictures could not be read", file=sys.stderr)
+    for count, what in ((found.empty, "show no face that was found"), (found.unread, "could not be read")):
+        if count:
+            print(f"{count} of {len(files)} pictures {what}", file=sys.stderr)
     print(out)
-    if unread:
+    if found.unread:
         raise click.exceptions.Exit(1)

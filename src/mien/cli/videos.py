@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -22,10 +21,12 @@ from mien.cli.options import (
     recognizer_options,
 )
 from mien.cli.stopping import stop_signals
+from mien.cli.targets import CSV, PNG, VIDEO, check_targets, make_folders
 from mien.cli.video_outputs import VideoOutputs
 from mien.detection.options import LOOKS
 from mien.errors import VideoError, VideoWriteError
-from mien.progress_bar import SECONDS, SECONDS_DONE, ProgressBar
+from mien.images import is_still_picture
+from mien.progress_bar import SECONDS, SECONDS_DONE, ProgressBar, standard_output
 from mien.video.tracking import TrackingOptions
 
 if TYPE_CHECKING:
@@ -66,10 +67,14 @@ def video(
     """
     from mien.cli.outputs import frame_record
 
+    targets = {"--out": (out, VIDEO), "--csv": (csv_file, CSV), "--timeline": (timeline, PNG)}
+    check_targets(targets, [source])
+    if is_still_picture(Path(source)):
+        raise VideoError(f"{source}: expected a video, found a picture; `mien predict` reads these")
     stopped: list[int] = []
     tracking = TrackingOptions(half_life_s=half_life, confirmed_s=confirm_seconds)
     moving = _opened(source, recognizer, every, tracking, start, stream, stopped)
-    _check_targets(Path(source), [target for target in (out, csv_file, timeline) if target])
+    make_folders(targets)
     outputs = VideoOutputs(moving, csv_file, out, timeline, all_frames)
     failure = ""
     with contextlib.ExitStack() as stack:
@@ -89,7 +94,7 @@ def video(
         except VideoError as error:
             failure = f"{error}{outputs.going_on and '; what came before is kept'}"
         except OSError as error:
-            failure = f"{_name(error)}: {error.strerror}{outputs.going_on}"
+            failure = f"{_reason(error)}{outputs.going_on}"
     failure = outputs.finish(failure)
     failure = _tell(outputs.summary, json_lines, failure)
     if outputs.copy and outputs.copy.damaged_sound:
@@ -126,6 +131,7 @@ def camera(
     from mien.video.camera import Camera
     from mien.video.live import unless_stopped
 
+    check_targets({"--csv": (csv_file, CSV)})
     failure, started_s, stopped = "", time.monotonic(), list[int]()
     with contextlib.ExitStack() as stack:
         stack.enter_context(stop_signals(stopped))
@@ -153,7 +159,7 @@ def camera(
         except VideoError as error:
             failure = str(error)
         except OSError as error:
-            failure = f"{_name(error)}: {error.strerror}"
+            failure = _reason(error)
     failure = outputs.finish(failure)
     failure = _tell(outputs.summary, False, failure)
     if failure:
@@ -187,21 +193,9 @@ def _opened(
     return moving
 
 
-def _check_targets(source: Path, targets: list[Path]) -> None:
-    if len({target.resolve() for target in targets}) < len(targets):
-        raise VideoError(f"{targets[-1]}: expected another file for each output")
-    for target in targets:
-        if target.exists() and target.samefile(source):
-            raise VideoError(f"{source}: {target} would replace it; choose another file")
-        target.parent.mkdir(parents=True, exist_ok=True)
-
-
-def _name(error: OSError) -> str:
-    """What could not be written. Where that is standard output, as after `| head`, nothing more is written there."""
-    if error.filename:
-        return str(error.filename)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return "standard output"
+def _reason(error: OSError) -> str:
+    """What could not be written, and why."""
+    return f"{error.filename or 'a file'}: {error.strerror or error}"
 
 
 def _tell(summary: "Timeline", json_lines: bool, failure: str) -> str:
@@ -211,9 +205,10 @@ def _tell(summary: "Timeline", json_lines: bool, failure: str) -> str:
     if json_lines:
         lines = [json.dumps({"people": [person.to_dict() for person in people]})]
     try:
-        print("\n".join(lines), flush=True)
+        with standard_output():
+            print("\n".join(lines), flush=True)
     except OSError as error:
-        return failure or f"{_name(error)}: {error.strerror}"
+        return failure or _reason(error)
     return failure
 
 

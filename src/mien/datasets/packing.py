@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +14,16 @@ from mien.errors import DatasetError, MissingExtraError
 from mien.expressions import FERPLUS_VOTES
 from mien.preprocessing import ImageArray
 
+FIRST_COLUMNS = ("row", "usage", "emotion", "image")
+LAST_COLUMNS = ("row_exact", "label_row_exact")
+
 
 def pack_fer2013(root: Path, out: Path) -> int:
     """Write the packed parquet from the Kaggle csv and `fer2013new.csv` beside it; returns the number of rows.
 
     root: the csv or the folder with both. The columns are those that `--dataset fer2013` and `ferplus` read.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError("packing needs pyarrow; install it with: pip install 'mien[train]'") from error
+    pyarrow, parquet = _pyarrow()
     if root.suffix == ".parquet":
         raise DatasetError(f"{root}: expected the Kaggle csv (with {VOTES_FILE} beside it), found a parquet")
     table = read_table(root, "all", with_votes=True)
@@ -31,6 +31,25 @@ def pack_fer2013(root: Path, out: Path) -> int:
     with replacing(out) as temporary:
         parquet.write_table(pyarrow.table(columns), temporary, compression="none", row_group_size=4096)
     return len(table.row)
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("packing needs pyarrow; install it with: pip install 'mien[train]'") from error
+    return pyarrow, parquet
+
+
+def is_packed(file: Path) -> bool:
+    """Whether a file is one that `pack_fer2013` wrote."""
+    pyarrow, parquet = _pyarrow()
+    try:
+        found = parquet.read_schema(file).names
+    except (pyarrow.ArrowException, OSError):
+        return False
+    return list(found) == [*FIRST_COLUMNS, *FERPLUS_VOTES, *LAST_COLUMNS]
 
 
 def _columns(table: FerTable) -> dict[str, object]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mien.errors import MissingExtraError
 from mien.evaluation.series import Row, report_name
 from mien.evaluation.series_tables import SeriesReports
+from mien.signature import signed
 
 try:
     from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ def draw_curves(history: list[dict[str, float]], title: str, file: Path, selecte
             axes.legend()
     if selected := [row for row in history if f"selection_{selected_by}" in row]:
         _mark_best(axes, selected, f"selection_{selected_by}")
-    figure.savefig(file, dpi=120)
+    figure.savefig(file, dpi=120, format="png", pil_kwargs={"exif": signed()})
 
 
 def _mark_best(axes: Axes, history: list[dict[str, float]], column: str) -> None:
@@ -76,7 +77,7 @@ def draw_confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str], title
                 fontsize=8,
                 color="white" if shares[row, column] > 0.5 else "black",
             )
-    figure.savefig(file, dpi=120)
+    figure.savefig(file, dpi=120, format="png", pil_kwargs={"exif": signed()})
 
 
 def draw_reliability(report: Mapping[str, Any], file: Path) -> None:
@@ -114,7 +115,7 @@ def draw_reliability(report: Mapping[str, Any], file: Path) -> None:
     for axes in (top, bottom):
         axes.set_axisbelow(True)
         axes.grid(alpha=0.3)
-    figure.savefig(file, dpi=120)
+    figure.savefig(file, dpi=120, format="png", pil_kwargs={"exif": signed()})
 
 
 def _wilson_interval(shares: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,7 +148,7 @@ def draw_risk_coverage(report: Mapping[str, Any], file: Path) -> None:
     axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.15 * max(*errors, 0.01))
     axes.grid(alpha=0.3)
-    figure.savefig(file, dpi=120)
+    figure.savefig(file, dpi=120, format="png", pil_kwargs={"exif": signed()})
 
 
 def _title(report: Mapping[str, Any], measure: str, key: str) -> str:
@@ -175,4 +176,4 @@ def draw_series(rows: Sequence[Row], reports: SeriesReports, file: Path) -> None
     axes.invert_yaxis()
     axes.set_xlabel("PublicTest accuracy after a short schedule, 95 % bootstrap interval; a dot a seed")
     axes.grid(axis="x", alpha=0.3)
-    figure.savefig(file, dpi=120)
+    figure.savefig(file, dpi=120, format="png", pil_kwargs={"exif": signed()})

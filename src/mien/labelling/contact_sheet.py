@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.preprocessing import ImageArray, picture_of
+from mien.signature import signed
 
 TILE_PX = 64
 CAPTION_PX = 12
@@ -31,6 +32,11 @@ def contact_sheet(faces: Sequence[ImageArray], captions: Sequence[str], columns:
     return sheet
 
 
+def sheet_file(base: Path, name: str) -> Path:
+    """Where the sheet of a label goes."""
+    return base.with_name(f"{base.name}-{name}.png")
+
+
 def write_sheets(
     base: Path, faces: ImageArray, labels: NDArray[np.int64], order: NDArray[np.float32], names: Sequence[str]
 ) -> dict[str, int]:
@@ -45,10 +51,11 @@ def write_sheets(
     for index, name in enumerate(names):
         chosen = np.flatnonzero(labels == index)
         chosen = chosen[np.argsort(-order[chosen], kind="stable")]
-        file = base.with_name(f"{base.name}-{name}.png")
+        file = sheet_file(base, name)
         if not len(chosen):
             file.unlink(missing_ok=True)
             continue
-        contact_sheet(list(faces[chosen[:MOST]]), [f"{order[each]:.2f}" for each in chosen[:MOST]]).save(file)
+        sheet = contact_sheet(list(faces[chosen[:MOST]]), [f"{order[each]:.2f}" for each in chosen[:MOST]])
+        sheet.save(file, exif=signed())
         counts[name] = len(chosen)
     return counts

@@ -21,7 +21,7 @@ from mien.labelling.clustering import (
 )
 from mien.labelling.guidance import Guidance, label_clusters
 from mien.preprocessing import ImageArray
-from mien.scorer import OnnxScorer, score_with_mirror
+from mien.scorer import BATCH_SIZE, OnnxScorer, score_with_mirror
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,30 @@ def label_faces(
     cluster, where enough of its sure members agree, or of the nearest mean (`Guidance`).
     neighbours, threshold: of approximate rank-order clustering; for few faces, a third of them are neighbours.
     """
-    probabilities, features = score_with_mirror(scorer.logits_and_features, faces)
+    batches = [faces[start : start + BATCH_SIZE] for start in range(0, len(faces), BATCH_SIZE)]
+    scored = [score_with_mirror(scorer.logits_and_features, batch) for batch in batches]
+    probabilities, features = (np.concatenate(part) for part in zip(*scored, strict=True))
+    return label_scored(probabilities, features, confidence, neighbours, threshold, guidance)
+
+
+def label_scored(
+    probabilities: NDArray[np.float32],
+    features: NDArray[np.float32],
+    confidence: float = 0.8,
+    neighbours: int = NEIGHBOURS,
+    threshold: float = THRESHOLD,
+    guidance: Guidance | None = None,
+) -> FaceLabels:
+    """Label faces by their probabilities (N, K) and features (N, D); see `label_faces`."""
     embeddings = normalise(features)  # not less their mean: all faces may show the same expression
     sure = probabilities.max(axis=1) >= confidence
     anchors = np.where(sure, probabilities.argmax(axis=1), -1)
-    clusters = np.zeros(len(faces), np.int64)
-    if len(faces) > 1:
-        count = neighbours_among(len(faces), neighbours)
+    clusters = np.zeros(len(features), np.int64)
+    if len(features) > 1:
+        count = neighbours_among(len(features), neighbours)
         nearest = nearest_neighbours(embeddings, count, exact=None if has_index() else True)
         clusters = rank_order_clusters(nearest, threshold)
     found = label_clusters(embeddings, clusters, anchors, probabilities.shape[1], guidance or Guidance())
     known = np.where(found.labels >= 0, found.labels, probabilities.argmax(axis=1))
-    chosen: NDArray[np.float32] = probabilities[np.arange(len(faces)), known]
+    chosen: NDArray[np.float32] = probabilities[np.arange(len(features)), known]
     return FaceLabels(found.labels, chosen, found.similarity, clusters, sure)

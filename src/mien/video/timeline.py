@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.drawing import COLOURS
 from mien.preprocessing import ImageArray, pixels_of
+from mien.signature import signed
 from mien.video.tracking import TrackedFace
 
 MOST_BINS = 1200
@@ -139,7 +140,7 @@ class Timeline:
 
     def save(self, file: Path) -> None:
         """Write that picture as PNG; OSError where that is not possible."""
-        self._picture().save(file, "PNG")
+        self._picture().save(file, "PNG", exif=signed())
 
     def _picture(self) -> Image.Image:
         longest = sorted(self.people.values(), key=PersonSummary.total, reverse=True)[:MOST_ROWS]

@@ -13,7 +13,9 @@ import av
 from av.video.reformatter import ColorRange, Colorspace
 
 from mien.errors import VideoError, VideoWriteError
+from mien.picture_files import WRITABLE_VIDEO_SUFFIXES
 from mien.preprocessing import ImageArray
+from mien.signature import SOFTWARE
 from mien.video.frames import Clock
 from mien.video.media import container_seconds, file_url, open_container, packets, reason, seek, start_seconds
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 CLOCK = 90_000
 """Ticks a second of the written times."""
 COPIED_SOUND = {"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"}
@@ -48,6 +49,16 @@ CLUSTERS = {"cluster_time_limit": "1000", "flush_packets": "1", **WAITING}
 Failures = (av.FFmpegError, OSError, ValueError, OverflowError)
 
 
+def is_signed_video(file: Path) -> bool:
+    """Whether mien wrote a video."""
+    try:
+        with av.open(file_url(file), metadata_errors="ignore") as container:
+            facts = {name.lower(): value for name, value in container.metadata.items()}
+    except Failures:
+        return False
+    return facts.get("comment") == SOFTWARE
+
+
 class VideoFile:
     """Writes frames with their times, and the sound of a source with them.
 
@@ -56,8 +67,8 @@ class VideoFile:
     """
 
     def __init__(self, file: Path, rate: Fraction, sound: str | None = None, start_s: float = 0.0) -> None:
-        if file.suffix.lower() not in SUFFIXES:
-            raise VideoError(f"{file}: expected a name that ends in {', '.join(SUFFIXES)}")
+        if file.suffix.lower() not in WRITABLE_VIDEO_SUFFIXES:
+            raise VideoError(f"{file}: expected a name that ends in {', '.join(WRITABLE_VIDEO_SUFFIXES)}")
         self.file, self._start_s, self._rate = file, start_s, rate
         self._video: av.VideoStream | None = None
         self._sound: _Sound | None = None
@@ -66,6 +77,7 @@ class VideoFile:
             file.open("ab").close()  # FFmpeg would find out only with the first frame
             parts = CLUSTERS if file.suffix.lower() == ".mkv" else FRAGMENTS
             self._container = av.open(file_url(file), "w", options=parts)
+            self._container.metadata["comment"] = SOFTWARE
         except Failures as error:
             raise self._refused(error) from error
         self._source = open_container(sound) if sound and _sounds_from(sound, start_s) else None
