@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from mien.cli.laboratory import train_extra
+from mien.cli.laboratory import check_export, train_extra
 from mien.cli.options import FILE
+from mien.cli.targets import FOLDER, ONNX, check_targets
 
 
 @click.command(no_args_is_help=True)
@@ -19,6 +20,7 @@ from mien.cli.options import FILE
 @click.option("--run", type=FILE, help="Folder of checkpoints, log and report; OUT without its suffix if not given.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in this folder.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Everything random derives from it.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Threads of the processor; 0 leaves it to torch.")
 @click.option("--device", help="cpu or cuda; by itself: cuda if any.")
 @click.option("--set", "settings", multiple=True, help="KEY=VALUE of the experiment, such as schedule.epochs=20.")
 def finetune(
@@ -29,6 +31,7 @@ def finetune(
     run: Path | None,
     resume: bool,
     seed: int,
+    threads: int,
     device: str | None,
     settings: tuple[str, ...],
 ) -> None:
@@ -40,11 +43,14 @@ def finetune(
     with train_extra():
         from mien.export.finetuning import CONFUSION, PAGE
         from mien.export.finetuning import finetune as run_finetuning
-        from mien.training.machine import keep_freed_memory
+        from mien.training.machine import keep_freed_memory, use_threads
 
-    _check_places(faces, out, unlabelled)
-    keep_freed_memory()
     folder = run or out.with_suffix("")
+    check_export(out, [faces, unlabelled])
+    check_targets({"--out": (out, ONNX), "--run": (folder, FOLDER)}, [faces, unlabelled])
+    _check_places(faces, out, unlabelled)
+    use_threads(threads)
+    keep_freed_memory()
     try:
         done = run_finetuning(faces, out, unlabelled, weights, folder, resume, seed, device, settings)
     except KeyboardInterrupt:
@@ -65,8 +71,6 @@ def finetune(
 
 
 def _check_places(faces: Path, out: Path, unlabelled: Path | None) -> None:
-    if out.suffix != ".onnx":
-        raise click.BadParameter(f"expected a name that ends in .onnx for --out, found {out}")
     for option, path in (("--out", out), ("--unlabelled", unlabelled)):
         if path is not None and faces.resolve() in path.resolve().parents:
             raise click.BadParameter(
