@@ -2,7 +2,15 @@
 
 
 class MienError(Exception):
-    """Base of every error mien raises on purpose."""
+    """Base of every error mien raises on purpose: one line.
+
+    >>> from mien import MienError, Recognizer
+    >>> try:
+    ...     Recognizer().recognize("nobody.jpg")
+    ... except MienError as error:
+    ...     print(error)
+    nobody.jpg: expected an image file, found no such file
+    """
 
 
 class InputError(MienError, ValueError):

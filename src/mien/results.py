@@ -44,6 +44,11 @@ class Face:
 
     Numbers of any kind become plain floats. Raises InputError for a box without an inside, and for what is not finite
     or not in its range.
+
+    >>> from mien import Face
+    >>> face = Face((10, 20, 90, 110), 0.97, {"happiness": 0.8, "neutral": 0.2})
+    >>> face.expression, face.confidence, face.box_xyxy
+    ('happiness', 0.8, (10.0, 20.0, 90.0, 110.0))
     """
 
     box_xyxy: Box

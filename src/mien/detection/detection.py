@@ -13,6 +13,10 @@ class Detection:
 
     Numbers of any kind become plain floats. Raises InputError for a box without an inside, and for what is not finite
     or not in its range.
+
+    >>> from mien import Detection
+    >>> Detection((10, 20, 90, 110), score=0.97).box_xyxy
+    (10.0, 20.0, 90.0, 110.0)
     """
 
     box_xyxy: Box
@@ -41,7 +45,18 @@ class Detection:
 
 
 class FaceDetector(Protocol):
-    """Finds faces in an RGB image uint8 (H, W, 3); the surest first."""
+    """Finds faces in an RGB image uint8 (H, W, 3); the surest first.
+
+    Any object with this method is one; no class needs to be inherited.
+
+    >>> from mien import Detection, Recognizer
+    >>> class Middle:
+    ...     def detect(self, image):
+    ...         height, width = image.shape[:2]
+    ...         return [Detection((width / 4, height / 4, width * 3 / 4, height * 3 / 4), 1.0)]
+    >>> len(Recognizer(detector=Middle()).recognize("examples/two-people.jpg"))
+    1
+    """
 
     def detect(self, image: ImageArray) -> list[Detection]:
         """All faces found; an empty list where there are none."""

@@ -48,6 +48,11 @@ class FaceFinder:
         the time; False does not. "auto" takes the whole photograph for turned where it shows no upright face: of three
         quick looks at it turned, the one with the surest face tells how it is looked at again.
     Raises ModelError when the model is unknown, damaged, or no face detector. It is pickled by these settings.
+
+    >>> from mien import FaceFinder, read_image
+    >>> found = FaceFinder(longest_px=416).detect(read_image("examples/two-people.jpg"))
+    >>> len(found), len(found[0].landmarks_xy)
+    (2, 5)
     """
 
     def __init__(

@@ -118,7 +118,12 @@ class DetectorCard:
 
 
 def list_detectors() -> list[DetectorCard]:
-    """The packaged face detectors."""
+    """The packaged face detectors.
+
+    >>> from mien import list_detectors
+    >>> [card.name for card in list_detectors()]
+    ['face-finder']
+    """
     facts = ("name", "dataset", "parameters", "scores")
     return [
         DetectorCard(**{key: entry[key] for key in facts}, model_bytes=(FOLDER / entry["file"]).stat().st_size)
@@ -127,7 +132,12 @@ def list_detectors() -> list[DetectorCard]:
 
 
 def list_models() -> list[ModelCard]:
-    """The packaged networks, the default first."""
+    """The packaged networks, the default first.
+
+    >>> from mien import list_models
+    >>> list_models()[0].name
+    'mien-1m'
+    """
     manifest = _manifest()
     entries: dict[str, dict[str, Any]] = manifest["models"]
     names = sorted(entries, key=lambda name: (name != manifest["default"], name))
