@@ -121,9 +121,13 @@ def test_all_blocks_are_of_a_known_language() -> None:
     assert {str(each): each.language for each in BLOCKS if each.language not in LANGUAGES} == {}
     fences = sum(file.read_text(encoding="utf-8").count("\n```") for file in DOCUMENTS)
     assert fences == 2 * len({str(each) for each in BLOCKS})
-    for block in BLOCKS:
-        if block.language == "json":
-            json.loads(block.code)
+
+
+def test_the_json_shown_is_of_the_form_that_is_written() -> None:
+    (shown,) = [json.loads(each.code) for each in BLOCKS if each.language == "json"]
+    (written, *_) = json.loads((REPOSITORY / "examples" / "expected.json").read_text(encoding="utf-8"))
+    assert shown.keys() == written.keys()
+    assert shown["faces"][0].keys() == written["faces"][0].keys()
 
 
 @pytest.mark.parametrize("block", [each for each in BLOCKS if each.language == "toml"], ids=str)
