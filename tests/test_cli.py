@@ -18,8 +18,9 @@ from PIL import Image
 
 import mien
 from mien.cli import app
-from mien.cli.outputs import to_record, to_text
+from mien.cli.outputs import to_text
 from mien.cli.picture_rows import CsvFile
+from mien.results import to_record
 
 
 def run(*arguments: object, stdin: bytes | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.cli.outputs import CsvFile, to_record, to_text
+from mien.cli.outputs import CsvFile, to_text
 from mien.detection.face_finder import FaceFinder
 from mien.images import read_image
 from mien.preprocessing import ImageArray
 from mien.recognizer import Recognizer
-from mien.results import Face
+from mien.results import Face, to_record
 
 MOUTHS = {"eileen-collins": (180, 118, 266, 176), "grace-hopper": (190, 240, 345, 333)}
 """From under the eyes to the chin, looked up by eye."""

@@ -1,11 +1,12 @@
 """What recognition gives: one checked, immutable record a face."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from mien.errors import InputError
+from mien.preprocessing import ImageArray
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in float pixels."""
@@ -137,3 +138,14 @@ def checked_landmarks(places: Any) -> Landmarks | None:
     if [len(pair) for pair in pairs] != [2] * LANDMARKS:
         raise InputError(f"landmarks_xy: expected {LANDMARKS} pairs (x, y), received {pairs}")
     return tuple((x, y) for x, y in pairs)
+
+
+def to_record(name: str, image: ImageArray, faces: Sequence[Face]) -> dict[str, Any]:
+    """The JSON object of a picture that was read."""
+    height, width = image.shape[:2]
+    return {
+        "source": name,
+        "width": width,
+        "height": height,
+        "faces": [face.to_dict() for face in faces],
+    }

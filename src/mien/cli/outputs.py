@@ -24,17 +24,6 @@ SMALLEST_FOUND_PX = 20
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
-def to_record(name: str, image: ImageArray, faces: Sequence[Face]) -> dict[str, Any]:
-    """The JSON object of a picture that was read."""
-    height, width = image.shape[:2]
-    return {
-        "source": name,
-        "width": width,
-        "height": height,
-        "faces": [face.to_dict() for face in faces],
-    }
-
-
 def to_text(record: dict[str, Any], looked_px: int | None = None) -> str:
     """A record of a picture that was read, for people: a line for it and one for each face.
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import mien
-from mien.cli.outputs import to_record, to_text, write_copy
+from mien.cli.outputs import to_text, write_copy
 from mien.cli.sources import Source
 from mien.detection.face_finder import FaceFinder
 from mien.errors import ImageError, MienError
+from mien.results import to_record
 
 AHEAD = 4
 """Pictures for each process that are given out before their turn (chosen: a large one then stops no other)."""
