@@ -15,6 +15,7 @@ from mien.cli.prediction import predict
 from mien.cli.recognition import label, models
 from mien.cli.training import train
 from mien.cli.videos import camera, video
+from mien.cli.web import page, serve
 from mien.errors import MienError
 
 
@@ -38,7 +39,7 @@ def data() -> None:
 
 
 for command in (
-    *(predict, video, camera, label, models, evaluate, evaluate_detector, compare),
+    *(predict, video, camera, serve, page, label, models, evaluate, evaluate_detector, compare),
     *(finetune, train, export, calibrate_detector, data),
 ):
     app.add_command(command)

@@ -153,6 +153,22 @@ def default_model() -> str:
     return name
 
 
+@dataclass(frozen=True)
+class PackagedFile:
+    """The ONNX file of a packaged network or face detector."""
+
+    path: Path
+    sha256: str
+    entry: Mapping[str, Any]
+    """Its manifest entry."""
+
+
+def packaged_file(name: str, kind: Literal["models", "detectors"] = "models") -> PackagedFile:
+    """The file of a packaged network or face detector, by name; KeyError where there is none such."""
+    entry: dict[str, Any] = _manifest()[kind][name]
+    return PackagedFile(FOLDER / entry["file"], entry["sha256"], entry)
+
+
 def read_model(model: str | Path, kind: Literal["models", "detectors"] = "models") -> bytes:
     """The ONNX file of a packaged network or face detector, by name, or a file of one's own, by path.
 

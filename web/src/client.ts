@@ -1,0 +1,48 @@
+/** The page's end of the worker: requests as promises. */
+import { type Answers, type Refusal, type Reply, type Request } from "./messages";
+
+declare const WORKER: string;
+
+/** Why there is no answer; `refusal` where the picture is to blame. */
+export class Unanswered extends Error {
+  constructor(
+    readonly refusal: Refusal | undefined,
+    reason: string,
+  ) {
+    super(reason);
+  }
+}
+
+interface Waiting {
+  resolve(answer: never): void;
+  reject(error: Error): void;
+}
+
+export class Client {
+  private readonly worker = new Worker(new URL(WORKER, document.baseURI), { type: "module", name: "mien" });
+  private readonly waiting = new Map<number, Waiting>();
+  private count = 0;
+
+  constructor() {
+    this.worker.onmessage = ({ data }: MessageEvent<Reply>) => this.settle(data);
+    this.worker.onerror = (event) => {
+      for (const each of this.waiting.values()) each.reject(new Unanswered(undefined, event.message || "worker"));
+      this.waiting.clear();
+    };
+  }
+
+  ask<R extends Request>(request: R, transfer: Transferable[] = []): Promise<Answers[R["kind"]]> {
+    const id = ++this.count;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.worker.postMessage({ id, request }, transfer);
+    });
+  }
+
+  private settle({ id, answer, refusal, failure }: Reply): void {
+    const waiting = this.waiting.get(id);
+    this.waiting.delete(id);
+    if (answer) waiting?.resolve(answer as never);
+    else waiting?.reject(new Unanswered(refusal, failure ?? String(refusal)));
+  }
+}

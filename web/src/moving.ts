@@ -1,0 +1,136 @@
+/** A video or the camera: one frame at a time through the worker, while the tab is seen. */
+import { type Client } from "./client";
+import { type FrameResult } from "./downloads";
+import { type Times } from "./recognizer";
+import { type Model } from "./settings";
+import { type ShownFace, ofFrame } from "./shown";
+import { Timeline } from "./timeline";
+
+const CAMERA_PX = { width: { ideal: 640 }, height: { ideal: 480 } };
+
+export interface Live {
+  readonly faces: readonly ShownFace[];
+  readonly times: Times;
+  readonly fps: number;
+}
+
+export class Moving {
+  frames: FrameResult[] = [];
+  timeline: Timeline;
+  halfLifeS: number;
+  private stream: MediaStream | undefined;
+  private round = 0;
+  private anew = true;
+  /** Called for each frame that was recognised. */
+  onFrame: (live: Live) => void = () => {};
+  /** Called where frames cannot be recognised any more. */
+  onFailure: (error: unknown) => void = () => {};
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly client: Client,
+    private model: Model,
+    halfLifeS: number,
+  ) {
+    this.halfLifeS = halfLifeS;
+    this.timeline = new Timeline(model, 0);
+    video.addEventListener("seeking", () => this.running && this.restart());
+  }
+
+  get running(): boolean {
+    return this.video.src !== "" || this.stream !== undefined;
+  }
+
+  get isCamera(): boolean {
+    return this.stream !== undefined;
+  }
+
+  /** Starts a video; rejects where the browser cannot play it. */
+  async openVideo(url: string): Promise<void> {
+    this.stop();
+    this.video.src = url;
+    await new Promise<void>((resolve, reject) => {
+      this.video.onloadeddata = () => resolve();
+      this.video.onerror = () => reject(new Error(this.video.error?.message || "video"));
+    });
+    this.video.onerror = null;
+    this.begin();
+    await this.video.play().catch(() => undefined); // where playing must be asked for, its own button does
+  }
+
+  /** Starts the camera; rejects with the browser's DOMException. */
+  async openCamera(device?: string): Promise<void> {
+    this.stop();
+    const wanted = device ? { deviceId: { exact: device } } : { facingMode: "user" };
+    this.stream = await navigator.mediaDevices.getUserMedia({ video: { ...CAMERA_PX, ...wanted }, audio: false });
+    this.video.srcObject = this.stream;
+    this.begin();
+    await this.video.play();
+  }
+
+  /** Releases the camera; what was found stays. */
+  stop(): void {
+    this.round++;
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.stream = undefined;
+    this.video.onerror = null;
+    this.video.pause();
+    this.video.srcObject = null;
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+
+  /** Nobody is known any more, and the timeline is empty. */
+  restart(model: Model = this.model): void {
+    this.model = model;
+    this.anew = true;
+    this.frames = [];
+    this.timeline = new Timeline(model, this.isCamera ? 0 : this.video.duration || 0);
+  }
+
+  private begin(): void {
+    this.restart();
+    this.run(++this.round).catch((error: unknown) => this.onFailure(error));
+  }
+
+  private async run(round: number): Promise<void> {
+    const start = performance.now();
+    let fps = 0;
+    let last = 0;
+    while (true) {
+      const mediaS = await nextFrame(this.video);
+      if (round !== this.round) return;
+      if (document.hidden) continue;
+      const timeS = this.isCamera ? (performance.now() - start) / 1000 : mediaS;
+      const lastS = this.frames.at(-1)?.timeS ?? -1;
+      if (!this.anew && timeS <= lastS) continue;
+      const { anew, model } = this;
+      this.anew = false;
+      const bitmap = await createImageBitmap(this.video, { colorSpaceConversion: "none" });
+      const { halfLifeS } = this;
+      const request = { kind: "frame", bitmap, model: model.name, timeS, halfLifeS, anew } as const;
+      const { tracked, times } = await this.client.ask(request, [bitmap]);
+      if (round !== this.round) return;
+      if (model !== this.model || this.anew) continue; // of what was before
+      const faces = ofFrame(tracked, model);
+      this.frames.push({ frame: this.frames.length, timeS, faces });
+      this.timeline.add(timeS, faces);
+      const now = performance.now();
+      const rate = 1000 / (now - last);
+      fps = fps && now - last < 1000 ? 0.9 * fps + 0.1 * rate : Math.min(rate, 60);
+      last = now;
+      this.onFrame({ faces, times, fps });
+    }
+  }
+}
+
+/** Waits until a video shows a new frame; its time in the video. */
+function nextFrame(video: HTMLVideoElement): Promise<number> {
+  return new Promise((resolve) => {
+    if ("requestVideoFrameCallback" in video) {
+      video.requestVideoFrameCallback((_, { mediaTime }) => resolve(mediaTime));
+    } else {
+      requestAnimationFrame(() => resolve((video as HTMLVideoElement).currentTime));
+    }
+  });
+}

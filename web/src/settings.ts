@@ -1,0 +1,100 @@
+/** What Python tells the page (mien/web/settings.py): the networks and every constant of the rules ported here. */
+export interface Settings {
+  readonly version: string;
+  readonly default_model: string;
+  readonly models: readonly Model[];
+  readonly detector: Detector;
+  readonly boxes: BoxRules;
+  readonly decoding: DecodingRules;
+  readonly looks: LookRules;
+  readonly turned_heads: TurnedHeadRules;
+  readonly crops: { readonly flat_deviation: number; readonly largest_window_px: number };
+  readonly tracking: TrackingRules;
+  readonly colours: Readonly<Record<string, string>>;
+  readonly other_colour: string;
+  readonly max_pixels: number;
+}
+
+export interface Weights {
+  readonly name: string;
+  readonly url: string;
+  /** Subresource integrity, "sha256-...". */
+  readonly integrity: string;
+  readonly bytes: number;
+}
+
+export interface Model extends Weights {
+  readonly expressions: readonly string[];
+  readonly preprocessing: Preprocessing;
+  readonly unsure_below: number;
+  readonly parameters: number;
+}
+
+export interface Preprocessing {
+  readonly size_px: number;
+  readonly channels: 1 | 3;
+  readonly margin: number;
+  readonly mean: number;
+  readonly deviation: number;
+  readonly standardize: boolean;
+}
+
+export interface Detector extends Weights {
+  readonly score_threshold: number;
+}
+
+export interface BoxRules {
+  readonly nms_iou: number;
+  readonly voting_iou: number;
+  readonly voting_score: number;
+  readonly shape: number;
+  readonly flattest: number;
+  readonly longest: number;
+}
+
+export interface DecodingRules {
+  readonly strides: readonly number[];
+  readonly values: number;
+  readonly size: number;
+  readonly longest_px: number;
+  readonly most_enlarged: number;
+  readonly narrowest_px: number;
+  readonly largest_px: number;
+  readonly well_found_px: number;
+  readonly smaller: number;
+  readonly smallest_again_px: number;
+  readonly multiple_px: number;
+}
+
+export interface LookRules {
+  readonly whole_px: readonly number[];
+  readonly well_seen_px: number;
+  readonly confirmed: number;
+  readonly enlarged_px: number;
+  readonly least_finer: number;
+  readonly most_finer: number;
+  readonly tile_px: number;
+  readonly shared_px: number;
+  readonly largest_in_tile_px: number;
+  readonly suggested: number;
+  readonly suggested_px: number;
+  readonly budget_px: number;
+}
+
+export interface TurnedHeadRules {
+  readonly again_px: number;
+  readonly same_place: number;
+  readonly least_score: number;
+  readonly doubted: number;
+}
+
+export interface TrackingRules {
+  readonly velocity_half_life_s: number;
+  readonly reach: readonly [number, number];
+  readonly like_size: number;
+  readonly fewest_looks: number;
+  readonly memory_s: number;
+  readonly overlap: number;
+  readonly half_life_s: number;
+  readonly confirmed_s: number;
+}
