@@ -1,4 +1,5 @@
 /** A video or the camera: one frame at a time through the worker, while the tab is seen. */
+import { openCamera } from "./camera";
 import { type Client } from "./client";
 import { type FrameResult } from "./downloads";
 import { type Times } from "./recognizer";
@@ -6,7 +7,9 @@ import { type Model } from "./settings";
 import { type ShownFace, ofFrame } from "./shown";
 import { Timeline } from "./timeline";
 
-const CAMERA_PX = { width: { ideal: 640 }, height: { ideal: 480 } };
+/** Where fewer frames a second are recognised, videos play slower, but at most so much. */
+const LEAST_FPS = 10;
+const SLOWEST = 0.0625;
 
 export interface Live {
   readonly faces: readonly ShownFace[];
@@ -18,6 +21,8 @@ export class Moving {
   frames: FrameResult[] = [];
   timeline: Timeline;
   halfLifeS: number;
+  /** Videos play at their own speed, as for a recording. */
+  atSpeed = false;
   private stream: MediaStream | undefined;
   private round = 0;
   private anew = true;
@@ -29,7 +34,7 @@ export class Moving {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly client: Client,
-    private model: Model,
+    public model: Model,
     halfLifeS: number,
   ) {
     this.halfLifeS = halfLifeS;
@@ -58,11 +63,10 @@ export class Moving {
     await this.video.play().catch(() => undefined); // where playing must be asked for, its own button does
   }
 
-  /** Starts the camera; rejects with the browser's DOMException. */
-  async openCamera(device?: string): Promise<void> {
+  /** Starts the camera; rejects where there is none (camera.ts). */
+  async openCamera(): Promise<void> {
     this.stop();
-    const wanted = device ? { deviceId: { exact: device } } : { facingMode: "user" };
-    this.stream = await navigator.mediaDevices.getUserMedia({ video: { ...CAMERA_PX, ...wanted }, audio: false });
+    this.stream = await openCamera();
     this.video.srcObject = this.stream;
     this.begin();
     await this.video.play();
@@ -120,6 +124,7 @@ export class Moving {
       fps = fps && now - last < 1000 ? 0.9 * fps + 0.1 * rate : Math.min(rate, 60);
       last = now;
       this.onFrame({ faces, times, fps });
+      if (!this.isCamera) this.video.playbackRate = this.atSpeed ? 1 : Math.min(1, Math.max(SLOWEST, fps / LEAST_FPS));
     }
   }
 }

@@ -1,6 +1,7 @@
 /** What the page knows of a face that it shows: of a picture, or of a person in a moving one. */
 import { type Face, type Times } from "./recognizer";
 import { type Model } from "./settings";
+import { say } from "./texts";
 import { type TrackedFace } from "./tracking";
 
 export interface ShownFace {
@@ -42,6 +43,12 @@ export function told(times: Times): Record<string, string> {
     crop: shown(crop),
     recognize: shown(recognize),
   };
+}
+
+/** How many faces there are, in words. */
+export function counted(count: number): string {
+  if (!count) return say("noFace");
+  return count === 1 ? say("oneFace") : say("faces", { count });
 }
 
 export function percent(share: number): string {
