@@ -1,6 +1,6 @@
 /** mien/detection/boxes.py: candidates, intersection over union, non-maximum suppression, boxes of leaning faces. */
 import { type Box, round } from "./picture";
-import { type BoxRules } from "./settings";
+import { type BoxRules, type LookRules } from "./settings";
 
 export type Place = readonly [number, number];
 
@@ -48,7 +48,7 @@ export function moved(candidate: Candidate, factor: Place, offset: Place = [0, 0
 }
 
 /** Of candidates, the surest first, one of each face, with the mean landmarks of those that nearly agree with it. */
-export function nms(candidates: readonly Candidate[], rules: BoxRules, scoreThreshold: number): Candidate[] {
+export function nms(candidates: readonly Candidate[], rules: LookRules, scoreThreshold: number): Candidate[] {
   const kept: Candidate[] = [];
   let left = [...candidates];
   while (left.length && left[0]!.score >= scoreThreshold) {

@@ -52,10 +52,10 @@ function decodeCell(
 
 /** The faces in a picture, the surest first, by looks at the whole of it at one size: the fast way, for videos. */
 export async function findFaces(picture: Picture, network: Network, settings: Settings): Promise<Candidate[]> {
-  const { detector, boxes, decoding } = settings;
-  const heard = Math.min(detector.score_threshold, boxes.voting_score);
-  const looks = await wholeLooks(picture, network, decoding.longest_px, heard, settings);
-  return nms(looks, boxes, detector.score_threshold);
+  const { detector, looks } = settings;
+  const heard = Math.min(detector.score_threshold, looks.voting_score);
+  const found = await wholeLooks(picture, network, looks.longest_px, heard, settings);
+  return nms(found, looks, detector.score_threshold);
 }
 
 /** Candidates, the surest first, by looks at the whole of a picture, each a third as fine as the one before. */
@@ -66,25 +66,25 @@ export async function wholeLooks(
   scoreThreshold: number,
   settings: Settings,
 ): Promise<Candidate[]> {
-  const rules = settings.decoding;
+  const rules = settings.looks;
   const { width, height } = picture;
   let scale = firstScale(width, height, longestPx, settings);
   const looks: Candidate[] = [];
-  for (let look = 0; !look || Math.max(height, width) * scale * rules.smaller > rules.well_found_px; look++) {
+  for (let look = 0; !look || Math.max(height, width) * scale * rules.times_smaller > rules.well_found_px; look++) {
     const [across, down] = [inputSide(width * scale, settings), inputSide(height * scale, settings)];
     picture = resize(picture, across, down, undefined, look ? 1 : 2);
     const found = decode(await network(picture), scoreThreshold, settings);
     for (const each of found) {
       if (!look || sizePx(each) >= rules.smallest_again_px) looks.push(moved(each, [width / across, height / down]));
     }
-    scale /= rules.smaller;
+    scale /= rules.times_smaller;
   }
   return bySureness(looks);
 }
 
 /** By how much a picture is enlarged for the first look at it. */
 export function firstScale(width: number, height: number, longestPx: number, settings: Settings): number {
-  const rules = settings.decoding;
+  const rules = settings.looks;
   const [longer, shorter] = [Math.max(width, height), Math.min(width, height)];
   const wanted = Math.max(longestPx / longer, Math.min(1, rules.narrowest_px / shorter));
   return Math.min(rules.most_enlarged, rules.largest_px / longer, wanted);

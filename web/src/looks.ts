@@ -51,12 +51,12 @@ function owns(tile: Tile, { box }: Candidate): boolean {
 
 /** The faces in a picture, the surest first. */
 export async function findInPhotograph(picture: Picture, network: Network, settings: Settings): Promise<Candidate[]> {
-  const { looks, boxes, detector, decoding } = settings;
-  const heard = Math.min(detector.score_threshold, boxes.voting_score);
+  const { looks, detector } = settings;
+  const heard = Math.min(detector.score_threshold, looks.voting_score);
   const { width, height } = picture;
   const [first, ...finer] = wholeScales(width, height, settings);
-  const least = Math.min(heard, looks.suggested);
-  let seen = await wholeLooks(picture, network, decoding.longest_px, least, settings);
+  const least = Math.min(heard, looks.suggesting_score);
+  let seen = await wholeLooks(picture, network, looks.longest_px, least, settings);
   let scale = first!;
   for (const following of finer) {
     const found: Candidate[] = [];
@@ -67,19 +67,19 @@ export async function findInPhotograph(picture: Picture, network: Network, setti
     seen = bySureness([...large, ...confirmed(bySureness(found), seen, scale, settings)]);
     scale = following;
   }
-  const suggested = seen.filter((each) => each.score >= looks.suggested && sizePx(each) * scale <= looks.suggested_px);
+  const suggested = seen.filter((each) => each.score >= looks.suggesting_score && sizePx(each) * scale <= looks.largest_suggested_px);
   const found: Candidate[] = [];
   for (const tile of closest(width, height, scale, suggested, settings)) {
     found.push(...(await lookAt(picture, tile, network, heard, settings)));
   }
   seen = bySureness([...seen, ...confirmed(bySureness(found), seen, scale, settings)]);
-  return nms(seen.filter((each) => each.score >= heard), boxes, detector.score_threshold);
+  return nms(seen.filter((each) => each.score >= heard), looks, detector.score_threshold);
 }
 
 function wholeScales(width: number, height: number, settings: Settings): number[] {
-  const { whole_px, enlarged_px, least_finer } = settings.looks;
-  const scales = [firstScale(width, height, settings.decoding.longest_px, settings)];
-  for (const longestPx of whole_px) {
+  const { finer_looks_px, enlarged_px, least_finer } = settings.looks;
+  const scales = [firstScale(width, height, settings.looks.longest_px, settings)];
+  for (const longestPx of finer_looks_px) {
     const most = Math.max(1, enlarged_px / Math.max(width, height));
     const finer = Math.min(firstScale(width, height, longestPx, settings), most);
     if (finer >= scales[scales.length - 1]! * least_finer) scales.push(finer);
@@ -89,10 +89,10 @@ function wholeScales(width: number, height: number, settings: Settings): number[
 
 /** Of the candidates of a look, those that the looks before, the last at `scale`, suggested or hardly could. */
 function confirmed(found: readonly Candidate[], before: readonly Candidate[], scale: number, settings: Settings) {
-  const { suggested, well_seen_px, confirmed: least } = settings.looks;
-  const suggesting = before.filter((each) => each.score >= suggested);
+  const { suggesting_score, well_seen_px, confirming_iou } = settings.looks;
+  const suggesting = before.filter((each) => each.score >= suggesting_score);
   return found.filter(
-    (each) => sizePx(each) * scale < well_seen_px || suggesting.some((other) => iou(each.box, other.box) >= least),
+    (each) => sizePx(each) * scale < well_seen_px || suggesting.some((other) => iou(each.box, other.box) >= confirming_iou),
   );
 }
 

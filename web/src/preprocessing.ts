@@ -78,18 +78,18 @@ export function toNetworkInput(faces: readonly Picture[], network: Preprocessing
     for (let channel = 0; channel < channels; channel++) {
       const start = (face * channels + channel) * plane;
       for (let pixel = 0; pixel < plane; pixel++) inputs[start + pixel] = data[pixel * channels + channel]! / 255;
-      const [mean, deviation] = network.standardize
-        ? light(inputs.subarray(start, start + plane), crops.flat_deviation)
-        : [network.mean, network.deviation];
-      for (let pixel = 0; pixel < plane; pixel++) inputs[start + pixel] = (inputs[start + pixel]! - mean) / deviation;
+      const [mean, std] = network.standardize
+        ? light(inputs.subarray(start, start + plane), crops.flat_std)
+        : [network.mean, network.std];
+      for (let pixel = 0; pixel < plane; pixel++) inputs[start + pixel] = (inputs[start + pixel]! - mean) / std;
     }
   });
   return inputs;
 }
 
-/** A crop's own mean and its deviation, with the least that it is divided by. */
-function light(plane: Float32Array, flatDeviation: number): [number, number] {
+/** A crop's own mean and its standard deviation, with the least that it is divided by. */
+function light(plane: Float32Array, flatStd: number): [number, number] {
   const mean = plane.reduce((sum, value) => sum + value, 0) / plane.length;
   const variance = plane.reduce((sum, value) => sum + (value - mean) ** 2, 0) / plane.length;
-  return [mean, Math.sqrt(variance) + flatDeviation];
+  return [mean, Math.sqrt(variance) + flatStd];
 }

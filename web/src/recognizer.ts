@@ -6,7 +6,7 @@ import { findInPhotograph } from "./looks";
 import { type Box, type Picture } from "./picture";
 import { cropFace, toNetworkInput } from "./preprocessing";
 import { type Model, type Settings, type Weights } from "./settings";
-import { isUpsideDown } from "./turned_heads";
+import { type Standing, areUpsideDown } from "./turned_heads";
 
 export interface Face {
   readonly box: Box;
@@ -80,13 +80,12 @@ export class Recognizer {
     const scorer = await this.scorer(name);
     const start = performance.now();
     const find = finely ? findInPhotograph : findFaces;
-    const found = [];
-    for (const each of await find(picture, this.network, settings)) {
+    const standing = (await find(picture, this.network, settings)).map((each): Standing => {
       const roll = rollDegrees(each.landmarks);
-      const upright = uprightBox(each.box, roll, settings.boxes);
-      const turned = await isUpsideDown(picture, upright, roll, each.score, this.network, settings);
-      if (!turned) found.push({ ...each, roll, upright });
-    }
+      return { ...each, roll, upright: uprightBox(each.box, roll, settings.boxes) };
+    });
+    const refused = await areUpsideDown(picture, standing, this.network, settings);
+    const found = standing.filter((_, index) => !refused[index]);
     const detected = performance.now();
     const { preprocessing } = scorer.model;
     const crops = found.map((each) => cropFace(picture, each.upright, each.roll, preprocessing, settings.crops));

@@ -8,7 +8,7 @@ export interface Settings {
   readonly decoding: DecodingRules;
   readonly looks: LookRules;
   readonly turned_heads: TurnedHeadRules;
-  readonly crops: { readonly flat_deviation: number; readonly largest_window_px: number };
+  readonly crops: { readonly flat_std: number; readonly largest_window_px: number };
   readonly tracking: TrackingRules;
   readonly colours: Readonly<Record<string, string>>;
   readonly other_colour: string;
@@ -35,7 +35,7 @@ export interface Preprocessing {
   readonly channels: 1 | 3;
   readonly margin: number;
   readonly mean: number;
-  readonly deviation: number;
+  readonly std: number;
   readonly standardize: boolean;
 }
 
@@ -44,9 +44,6 @@ export interface Detector extends Weights {
 }
 
 export interface BoxRules {
-  readonly nms_iou: number;
-  readonly voting_iou: number;
-  readonly voting_score: number;
   readonly shape: number;
   readonly flattest: number;
   readonly longest: number;
@@ -56,36 +53,44 @@ export interface DecodingRules {
   readonly strides: readonly number[];
   readonly values: number;
   readonly size: number;
-  readonly longest_px: number;
-  readonly most_enlarged: number;
-  readonly narrowest_px: number;
-  readonly largest_px: number;
-  readonly well_found_px: number;
-  readonly smaller: number;
-  readonly smallest_again_px: number;
   readonly multiple_px: number;
 }
 
+/** mien/detection/options.py says what each is. */
 export interface LookRules {
-  readonly whole_px: readonly number[];
-  readonly well_seen_px: number;
-  readonly confirmed: number;
+  readonly score_threshold: number;
+  readonly nms_iou: number;
+  readonly voting_iou: number;
+  readonly voting_score: number;
+  readonly longest_px: number;
+  readonly largest_px: number;
+  readonly most_enlarged: number;
+  readonly narrowest_px: number;
+  readonly well_found_px: number;
+  readonly times_smaller: number;
+  readonly smallest_again_px: number;
+  readonly finer_looks_px: readonly number[];
   readonly enlarged_px: number;
+  readonly well_seen_px: number;
+  readonly confirming_iou: number;
   readonly least_finer: number;
   readonly most_finer: number;
   readonly tile_px: number;
   readonly shared_px: number;
   readonly largest_in_tile_px: number;
-  readonly suggested: number;
-  readonly suggested_px: number;
+  readonly suggesting_score: number;
+  readonly largest_suggested_px: number;
   readonly budget_px: number;
+  readonly upside_down_px: number;
+  readonly upside_down_from: number;
+  readonly upside_down_iou: number;
+  readonly upside_down_score: number;
+  readonly doubted_share: number;
 }
 
 export interface TurnedHeadRules {
-  readonly again_px: number;
-  readonly same_place: number;
-  readonly least_score: number;
-  readonly doubted: number;
+  readonly at_once: number;
+  readonly columns: number;
 }
 
 export interface TrackingRules {

@@ -1,34 +1,22 @@
 """What the page is told: the packaged networks and every constant of the rules that it repeats in the browser."""
 
 import base64
+from dataclasses import asdict
 from typing import Any, Literal
 
 import mien
-from mien.detection import boxes, decoding, looks, turned_heads
+from mien.detection import boxes, decoding, turned_heads
 from mien.detection.detectors import DEFAULT_DETECTOR
+from mien.detection.options import LOOKS
 from mien.drawing import COLOURS, OTHER_COLOUR
 from mien.images import MAX_PIXELS
-from mien.preprocessing import FLAT_DEVIATION, LARGEST_WINDOW_PX
+from mien.preprocessing import FLAT_STD, LARGEST_WINDOW_PX
 from mien.video import tracking
 from mien.weights import default_model, packaged_file
-
-BOXES = ("NMS_IOU", "VOTING_IOU", "VOTING_SCORE", "SHAPE", "FLATTEST", "LONGEST")
-DECODING = (
-    *("STRIDES", "VALUES", "SIZE", "LONGEST_PX", "MOST_ENLARGED", "NARROWEST_PX", "LARGEST_PX", "WELL_FOUND_PX"),
-    *("SMALLER", "SMALLEST_AGAIN_PX", "MULTIPLE_PX"),
-)
-LOOKS = (
-    *("WHOLE_PX", "WELL_SEEN_PX", "CONFIRMED", "ENLARGED_PX", "LEAST_FINER", "MOST_FINER", "TILE_PX", "SHARED_PX"),
-    *("LARGEST_IN_TILE_PX", "SUGGESTED", "SUGGESTED_PX", "BUDGET_PX"),
-)
-TURNED_HEADS = ("AGAIN_PX", "SAME_PLACE", "LEAST_SCORE", "DOUBTED")
-TRACKING = ("VELOCITY_HALF_LIFE_S", "REACH", "LIKE_SIZE", "FEWEST_LOOKS")
 
 
 def page_settings() -> dict[str, Any]:
     """The settings of the page as plain values, ready for JSON; web/src/settings.ts reads them."""
-    usual = tracking.TrackingOptions()
-    options = ("memory_s", "overlap", "half_life_s", "confirmed_s")
     return {
         "version": mien.__version__,
         "default_model": default_model(),
@@ -43,19 +31,22 @@ def page_settings() -> dict[str, Any]:
             for card in mien.list_models()
         ],
         "detector": {**_weights("detectors", DEFAULT_DETECTOR), "score_threshold": _score_threshold()},
-        "boxes": _constants(boxes, BOXES),
-        "decoding": _constants(decoding, DECODING),
-        "looks": _constants(looks, LOOKS),
-        "turned_heads": _constants(turned_heads, TURNED_HEADS),
-        "crops": {"flat_deviation": FLAT_DEVIATION, "largest_window_px": LARGEST_WINDOW_PX},
-        "tracking": {**_constants(tracking, TRACKING), **{name: getattr(usual, name) for name in options}},
+        "boxes": _constants(boxes, "SHAPE", "FLATTEST", "LONGEST"),
+        "decoding": _constants(decoding, "STRIDES", "VALUES", "SIZE", "MULTIPLE_PX"),
+        "looks": asdict(LOOKS),
+        "turned_heads": _constants(turned_heads, "AT_ONCE", "COLUMNS"),
+        "crops": {"flat_std": FLAT_STD, "largest_window_px": LARGEST_WINDOW_PX},
+        "tracking": {
+            **_constants(tracking, "VELOCITY_HALF_LIFE_S", "REACH", "LIKE_SIZE", "FEWEST_LOOKS"),
+            **asdict(tracking.TrackingOptions()),
+        },
         "colours": COLOURS,
         "other_colour": OTHER_COLOUR,
         "max_pixels": MAX_PIXELS,
     }
 
 
-def _constants(module: object, names: tuple[str, ...]) -> dict[str, Any]:
+def _constants(module: object, *names: str) -> dict[str, Any]:
     return {name.lower(): getattr(module, name) for name in names}
 
 
@@ -72,5 +63,5 @@ def _weights(kind: Literal["models", "detectors"], name: str) -> dict[str, Any]:
 
 def _score_threshold() -> float:
     entry = packaged_file(DEFAULT_DETECTOR, "detectors").entry
-    threshold: float = entry.get("score_threshold", decoding.SCORE_THRESHOLD)
+    threshold: float = entry.get("score_threshold", LOOKS.score_threshold)
     return threshold
