@@ -219,7 +219,7 @@ def test_slow_heads_huge_heads_and_a_graceful_stop(server: tuple["subprocess.Pop
         connection.sendall(b"GET / HTTP/1.1\r\nX: ")
     assert b'{"status":"ok"}' in ask(port, HEALTH)  # others are served meanwhile
     started = time.monotonic()
-    assert slow[0].recv(1000) in (b"", *[])
+    assert slow[0].recv(1000) == b""
     assert time.monotonic() - started < 30
     for connection in slow:
         connection.close()

@@ -17,7 +17,7 @@ from PIL import Image
 
 import mien
 from mien.detection import FaceFinder
-from mien.detection.decoding import LONGEST_PX
+from mien.detection.options import LOOKS
 from mien.preprocessing import crop_face
 from mien.web.files import STATIC, write_page
 
@@ -32,7 +32,7 @@ def frame() -> np.ndarray:
 
 
 def native(pixels: np.ndarray, rounds: int) -> dict[str, float]:
-    recognizer = mien.Recognizer(detector=FaceFinder(longest_px=LONGEST_PX), threads=1)
+    recognizer = mien.Recognizer(detector=FaceFinder(longest_px=LOOKS.longest_px), threads=1)
     preprocessing = recognizer.scorer.card.preprocessing
     found: dict[str, list[float]] = {"detect": [], "crop": [], "recognize": []}
     for _ in range(rounds):

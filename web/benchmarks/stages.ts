@@ -15,9 +15,10 @@ const settings = JSON.parse(readFileSync(settingsFile!, "utf8")) as Settings;
 globalThis.fetch = (async (address: URL) => {
   return new Response(readFileSync(join(folder!, address.pathname)));
 }) as unknown as typeof fetch;
-// Processor time instead of time: what else the machine does hardly matters.
-Object.defineProperty(performance, "now", {
-  value: () => {
+// Processor time instead of time (stages.py has our calls of performance.now replaced by this): what else the machine
+// does hardly matters.
+Object.assign(globalThis, {
+  processorMs: () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
   },

@@ -60,7 +60,6 @@ export class Moving {
     });
     this.video.onerror = null;
     this.begin();
-    await this.video.play().catch(() => undefined); // where playing must be asked for, its own button does
   }
 
   /** Starts the camera; rejects where there is none (camera.ts). */
@@ -98,34 +97,57 @@ export class Moving {
   }
 
   private async run(round: number): Promise<void> {
+    const pace = new Pace();
     const start = performance.now();
-    let fps = 0;
-    let last = 0;
-    while (true) {
-      const mediaS = await nextFrame(this.video);
-      if (round !== this.round) return;
-      if (document.hidden) continue;
+    let mediaS = this.isCamera ? await nextFrame(this.video) : this.video.currentTime;
+    for (; round === this.round; mediaS = await nextFrame(this.video)) {
       const timeS = this.isCamera ? (performance.now() - start) / 1000 : mediaS;
-      const lastS = this.frames.at(-1)?.timeS ?? -1;
-      if (!this.anew && timeS <= lastS) continue;
-      const { anew, model } = this;
-      this.anew = false;
-      const bitmap = await createImageBitmap(this.video, { colorSpaceConversion: "none" });
-      const { halfLifeS } = this;
-      const request = { kind: "frame", bitmap, model: model.name, timeS, halfLifeS, anew } as const;
-      const { tracked, times } = await this.client.ask(request, [bitmap]);
+      const isNew = this.anew || timeS > (this.frames.at(-1)?.timeS ?? -1);
+      if (document.hidden || !isNew) continue;
+      const live = await this.recognize(timeS, pace);
       if (round !== this.round) return;
-      if (model !== this.model || this.anew) continue; // of what was before
-      const faces = ofFrame(tracked, model);
-      this.frames.push({ frame: this.frames.length, timeS, faces });
-      this.timeline.add(timeS, faces);
-      const now = performance.now();
-      const rate = 1000 / (now - last);
-      fps = fps && now - last < 1000 ? 0.9 * fps + 0.1 * rate : Math.min(rate, 60);
-      last = now;
-      this.onFrame({ faces, times, fps });
-      if (!this.isCamera) this.video.playbackRate = this.atSpeed ? 1 : Math.min(1, Math.max(SLOWEST, fps / LEAST_FPS));
+      if (live) this.onFrame(live);
+      if (this.isCamera) continue;
+      this.video.playbackRate = this.atSpeed ? 1 : pace.playbackRate;
+      // A video begins to play once its first frame is recognised: only then it is known how fast that goes.
+      if (this.video.paused && this.frames.length === 1) await this.video.play().catch(() => undefined);
     }
+  }
+
+  /** The people of the frame that is shown; undefined where another video or network was chosen meanwhile. */
+  private async recognize(timeS: number, pace: Pace): Promise<Live | undefined> {
+    const { anew, model, halfLifeS } = this;
+    const begun = performance.now();
+    this.anew = false;
+    const bitmap = await createImageBitmap(this.video, { colorSpaceConversion: "none" });
+    const request = { kind: "frame", bitmap, model: model.name, timeS, halfLifeS, anew } as const;
+    const { tracked, times } = await this.client.ask(request, [bitmap]);
+    if (model !== this.model || this.anew) return undefined;
+    const faces = ofFrame(tracked, model);
+    this.frames.push({ frame: this.frames.length, timeS, faces });
+    this.timeline.add(timeS, faces);
+    pace.add(begun, performance.now());
+    return { faces, times, fps: pace.fps };
+  }
+}
+
+/** How many frames a second come, and how many could. */
+class Pace {
+  fps = 0;
+  private couldBe = 0;
+  private last = -Infinity;
+
+  /** A frame that was begun and done at these times, in milliseconds. */
+  add(begun: number, done: number): void {
+    const mean = (before: number, ms: number): number => (before ? 0.9 * before + 100 / ms : 1000 / ms);
+    this.couldBe = mean(this.couldBe, done - begun);
+    this.fps = Number.isFinite(this.last) ? mean(this.fps, done - this.last) : this.couldBe;
+    this.last = done;
+  }
+
+  /** Slower where fewer frames than `LEAST_FPS` could come. */
+  get playbackRate(): number {
+    return Math.min(1, Math.max(SLOWEST, this.couldBe / LEAST_FPS));
   }
 }
 

@@ -55,7 +55,7 @@ function outline(pen: Pen, [x0, y0, x1, y1]: Box, fontPx: number, thick: boolean
 function label(pen: Pen, [x0, y0, , y1]: Box, text: string, placing: Placing, colour: string): void {
   const { fontPx, width, height } = placing;
   pen.font = `600 ${fontPx}px ${FONT}`;
-  const wide = pen.measureText(text).width + fontPx * 1.5;
+  const wide = pen.measureText(text).width + fontPx * 1.8;
   const high = fontPx * 1.7;
   const left = Math.max(2, Math.min(x0, width - wide - 2));
   const above = y0 - high - fontPx * 0.35;
@@ -66,11 +66,11 @@ function label(pen: Pen, [x0, y0, , y1]: Box, text: string, placing: Placing, co
   pen.fill();
   pen.fillStyle = colour;
   pen.beginPath();
-  pen.arc(left + fontPx * 0.75, top + high / 2, fontPx * 0.26, 0, 2 * Math.PI);
+  pen.arc(left + fontPx * 0.8, top + high / 2, fontPx * 0.26, 0, 2 * Math.PI);
   pen.fill();
   pen.fillStyle = "white";
   pen.textBaseline = "middle";
-  pen.fillText(text, left + fontPx * 1.2, top + high / 2 + fontPx * 0.04);
+  pen.fillText(text, left + fontPx * 1.35, top + high / 2 + fontPx * 0.04);
 }
 
 /** Boxes, and a bar chart beside each face where it hides least, as in `mien predict --out`. */

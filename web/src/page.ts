@@ -13,7 +13,7 @@ import { type ShownFace, counted, told } from "./shown";
 import { Stage } from "./stage";
 import { Strip } from "./strip";
 import { peopleTable, photoTable } from "./table";
-import { say, switchLanguage, translate } from "./texts";
+import { type Key, say, switchLanguage, translate } from "./texts";
 
 /** Between two drawings of the timeline and the table of moving pictures. */
 const REDRAW_MS = 300;
@@ -211,7 +211,7 @@ export class Page {
     const { result, times } = this.item!;
     this.showFaces(result?.faces ?? [], result?.width ?? 0, result?.height ?? 0, false);
     const count = result?.faces.length ?? 0;
-    put(get("count"), !result ? say("looking") : (result.error ?? counted(count)));
+    put(get("count"), !result ? this.waitingFor("looking") : (result.error ?? counted(count)));
     put(get("speed"), times && !result?.error ? say("speed", told(times)) : "");
     const results = this.photos.results();
     const total = this.photos.items.filter((each) => !each.isVideo).length;
@@ -223,12 +223,17 @@ export class Page {
   private showMoving(): void {
     const { timeline, frames } = this.moving;
     const { live } = this;
-    put(get("count"), live?.faces.length ? counted(live.faces.length) : say("noFaceYet"));
-    put(get("speed"), live ? say("speedLive", { fps: live.fps.toFixed(0), ...told(live.times) }) : "");
+    put(get("count"), live?.faces.length ? counted(live.faces.length) : this.waitingFor("noFaceYet"));
+    put(get("speed"), live ? say("speedLive", { fps: live.fps.toFixed(live.fps < 10 ? 1 : 0), ...told(live.times) }) : "");
     put(get("progress"), "");
     timeline.draw(get<HTMLCanvasElement>("timeline"), this.settings);
     get("table").replaceChildren(peopleTable(timeline));
     this.allow(frames.length > 0, frames.length > 0);
+  }
+
+  /** What is waited for: at first, the networks. */
+  private waitingFor(key: Key): string {
+    return say(document.body.classList.contains("ready") ? key : "loading");
   }
 
   private showFaces(faces: readonly ShownFace[], width: number, height: number, people: boolean): void {
