@@ -98,6 +98,7 @@ export class Moving {
 
   private async run(round: number): Promise<void> {
     const pace = new Pace();
+    let isBegun = false;
     const start = performance.now();
     let mediaS = this.isCamera ? await nextFrame(this.video) : this.video.currentTime;
     for (; round === this.round; mediaS = await nextFrame(this.video)) {
@@ -110,7 +111,8 @@ export class Moving {
       if (this.isCamera) continue;
       this.video.playbackRate = this.atSpeed ? 1 : pace.playbackRate;
       // A video begins to play once its first frame is recognised: only then it is known how fast that goes.
-      if (this.video.paused && this.frames.length === 1) await this.video.play().catch(() => undefined);
+      if (!isBegun) await this.video.play().catch(() => undefined); // or the visitor does
+      isBegun = true;
     }
   }
 
