@@ -42,7 +42,7 @@ def test_the_page_reads_all_settings_and_no_others() -> None:
     assert interfaces["Model"] | interfaces["Weights"] == set(settings["models"][0])
     assert interfaces["Preprocessing"] == set(settings["models"][0]["preprocessing"])
     assert interfaces["Detector"] | interfaces["Weights"] == set(settings["detector"])
-    for name in ("boxes", "decoding", "looks", "turned_heads", "tracking"):
+    for name in ("boxes", "decoding", "looks", "turned_heads", "covered_mouth", "tracking"):
         words = name.removesuffix("s") if name in ("looks", "turned_heads") else {"boxes": "box"}.get(name, name)
         rules = "".join(word.title() for word in words.split("_")) + "Rules"
         assert interfaces[rules] == set(settings[name]), rules

@@ -29,6 +29,7 @@ function faceRecord(shown: ShownFace): object {
     expression: rows[0]![0],
     confidence: rounded(rows[0]![1], 6),
     unsure: isUnsure(shown),
+    mouth_covered: shown.face.mouthCovered,
     scores: Object.fromEntries(rows.map(([name, score]) => [name, rounded(score, 6)])),
   };
 }
@@ -59,18 +60,18 @@ export function frameJson(results: readonly FrameResult[]): string {
 export function photoCsv(results: readonly PhotoResult[], model: Model): string {
   const { expressions } = model;
   const place = ["source", "width", "height", "face", "x0", "y0", "x1", "y1", "detection_score", "expression"];
-  const rows: (string | number)[][] = [[...place, ...expressions, "error", "unsure"]];
+  const rows: (string | number)[][] = [[...place, ...expressions, "error", "unsure", "mouth_covered"]];
   for (const { source, width, height, faces, error } of results) {
     if (!faces.length) {
       const size = error ? ["", ""] : [width, height];
-      rows.push([source, ...size, ...Array<string>(7 + expressions.length).fill(""), error ?? "", ""]);
+      rows.push([source, ...size, ...Array<string>(7 + expressions.length).fill(""), error ?? "", "", ""]);
     }
     faces.forEach((each, index) => {
       const { face, scores } = each;
       const box = face.box.map((side) => rounded(side, 2));
       const shares = scores.map((score) => rounded(score, 6));
       const found = [...box, rounded(face.detectionScore, 4), ranked(each)[0]![0], ...shares];
-      rows.push([source, width, height, index, ...found, "", String(isUnsure(each))]);
+      rows.push([source, width, height, index, ...found, "", String(isUnsure(each)), String(face.mouthCovered)]);
     });
   }
   return csv(rows);

@@ -62,13 +62,14 @@ class Card {
     put(this.name, sayExpression(best));
     put(this.share, percent(score));
     this.doubt.hidden = !isUnsure(face);
-    put(this.doubt, say("unsure"));
-    this.doubt.title = say("unsureWhy");
+    const covered = face.face.mouthCovered;
+    put(this.doubt, say(covered ? "covered" : "unsure"));
+    this.doubt.title = say(covered ? "coveredWhy" : "unsureWhy");
     this.element.classList.toggle("chosen", chosen);
     this.element.setAttribute("aria-pressed", String(chosen));
     const who = say(person ? "person" : "face", { number: face.number });
     const shares = rows.slice(0, SHOWN_BRIEFLY).map(([name, share]) => `${sayExpression(name)} ${percent(share)}`);
-    this.element.setAttribute("aria-label", `${who}: ${shares.join(", ")}${this.doubt.hidden ? "" : `, ${say("unsure")}`}`);
+    this.element.setAttribute("aria-label", `${who}: ${shares.join(", ")}${this.doubt.hidden ? "" : `, ${this.doubt.textContent}`}`);
     // People move: rows that stay in place are easier to read than rows in order.
     const shown = person ? inPlace(face) : rows;
     this.showBars(full ? shown : rows.slice(0, SHOWN_BRIEFLY));

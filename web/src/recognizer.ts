@@ -1,12 +1,12 @@
 /** mien/recognizer.py: detector, crop and network in one object, through ONNX Runtime Web. */
 import * as ort from "onnxruntime-web/wasm";
-import { type Place, rollDegrees, uprightBox } from "./boxes";
-import { type DetectorMap, type Network, findFaces } from "./decoding";
-import { findInPhotograph } from "./looks";
+import { type Place } from "./boxes";
+import { mouthIsCovered } from "./covered_mouth";
+import { type DetectorMap, type Network } from "./decoding";
+import { findStanding } from "./face_finder";
 import { type Box, type Picture } from "./picture";
 import { cropFace, toNetworkInput } from "./preprocessing";
 import { type Model, type Settings, type Weights } from "./settings";
-import { type Standing, areUpsideDown } from "./turned_heads";
 
 export interface Face {
   readonly box: Box;
@@ -14,6 +14,7 @@ export interface Face {
   readonly landmarks: readonly Place[];
   /** Probabilities of the network's expressions, in their order. */
   readonly scores: readonly number[];
+  readonly mouthCovered: boolean;
 }
 
 /** Milliseconds of each stage. */
@@ -79,16 +80,14 @@ export class Recognizer {
     const { settings } = this;
     const scorer = await this.scorer(name);
     const start = performance.now();
-    const find = finely ? findInPhotograph : findFaces;
-    const standing = (await find(picture, this.network, settings)).map((each): Standing => {
-      const roll = rollDegrees(each.landmarks);
-      return { ...each, roll, upright: uprightBox(each.box, roll, settings.boxes) };
-    });
-    const refused = await areUpsideDown(picture, standing, this.network, settings);
-    const found = standing.filter((_, index) => !refused[index]);
+    const found = await findStanding(picture, this.network, finely, settings);
     const detected = performance.now();
     const { preprocessing } = scorer.model;
     const crops = found.map((each) => cropFace(picture, each.upright, each.roll, preprocessing, settings.crops));
+    const { covered_mouth } = settings;
+    const covered = found.map(({ upright, roll }) => {
+      return mouthIsCovered(cropFace(picture, upright, roll, covered_mouth.look, settings.crops), covered_mouth);
+    });
     const cut = performance.now();
     const rows = await this.score(crops, scorer);
     times.detect += detected - start;
@@ -99,6 +98,7 @@ export class Recognizer {
       detectionScore: each.score,
       landmarks: each.landmarks,
       scores: rows[index]!,
+      mouthCovered: covered[index]!,
     }));
   }
 

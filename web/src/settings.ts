@@ -8,6 +8,7 @@ export interface Settings {
   readonly decoding: DecodingRules;
   readonly looks: LookRules;
   readonly turned_heads: TurnedHeadRules;
+  readonly covered_mouth: CoveredMouthRules;
   readonly crops: { readonly flat_std: number; readonly largest_window_px: number };
   readonly tracking: TrackingRules;
   readonly colours: Readonly<Record<string, string>>;
@@ -81,6 +82,7 @@ export interface LookRules {
   readonly suggesting_score: number;
   readonly largest_suggested_px: number;
   readonly budget_px: number;
+  readonly turned_score: number;
   readonly upside_down_px: number;
   readonly upside_down_from: number;
   readonly upside_down_iou: number;
@@ -91,6 +93,19 @@ export interface LookRules {
 export interface TurnedHeadRules {
   readonly at_once: number;
   readonly columns: number;
+}
+
+/** The first and the next after the last row, and column. */
+type Part = readonly [readonly [number, number], readonly [number, number]];
+
+export interface CoveredMouthRules {
+  readonly look: Preprocessing;
+  readonly above: Part;
+  readonly mouth: Part;
+  readonly lower: Part;
+  readonly less_red: number;
+  readonly apart: number;
+  readonly dark: number;
 }
 
 export interface TrackingRules {

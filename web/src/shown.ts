@@ -20,8 +20,8 @@ export function ranked({ scores, model }: ShownFace): [string, number][] {
     .sort((first, second) => second[1] - first[1]);
 }
 
-export function isUnsure({ scores, model }: ShownFace): boolean {
-  return Math.max(...scores) < model.unsure_below;
+export function isUnsure({ face, scores, model }: ShownFace): boolean {
+  return face.mouthCovered || Math.max(...scores) < model.unsure_below;
 }
 
 export function ofPhoto(faces: readonly Face[], model: Model): ShownFace[] {

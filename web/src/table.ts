@@ -10,7 +10,7 @@ export function photoTable(results: readonly PhotoResult[]): HTMLTableElement {
     faces.length
       ? faces.map((each) => {
           const [expression, score] = ranked(each)[0]!;
-          const doubt = isUnsure(each) ? ` (${say("unsure")})` : "";
+          const doubt = isUnsure(each) ? ` (${say(each.face.mouthCovered ? "covered" : "unsure")})` : "";
           const box = each.face.box.map((side) => Math.round(side)).join(", ");
           const certainty = percent(each.face.detectionScore);
           return [source, String(each.number), sayExpression(expression) + doubt, percent(score), certainty, box];

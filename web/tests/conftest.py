@@ -142,6 +142,13 @@ def visit(first_visit: Visit) -> Iterator[Visit]:
     assert not first_visit.complaints
 
 
+def masked(portrait: Image.Image) -> Image.Image:
+    """The face of Eileen Collins with a cloth before the mouth."""
+    picture = portrait.copy()
+    picture.paste("#8fb8d8", (190, 128, 258, 178))
+    return picture
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Real and drawn pictures of many sizes and kinds."""
@@ -169,10 +176,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         "transparent.png": (seen_through, {}),
         "exif.jpg": (collins.transpose(Image.Transpose.ROTATE_90), {"exif": turned, "quality": 95}),
         "grey.jpg": (hopper.convert("L"), {"quality": 90}),
-        "palette.gif": (hopper.resize((256, 300)).quantize(64), {}),
         "lossless.webp": (collins.resize((300, 300)), {"lossless": True}),
         "upside-down.png": (hopper.rotate(180), {}),
-        "flat.png": (flat, {}),
+        "on-its-side.png": (both.rotate(90, expand=True), {}),
+        "mask.png": (masked(collins), {}),
         "noise.bmp": (drawn, {}),
         "tiny.png": (flat.crop((0, 0, 3, 2)), {}),
     }

@@ -58,6 +58,7 @@ def _objects() -> dict[str, Any]:
         "expression": text,
         "confidence": number,
         "unsure": {"type": "boolean"},
+        "mouth_covered": {"type": "boolean"},
         "scores": {"type": "object", "additionalProperties": number},
     }
     whole = {"type": "integer"}

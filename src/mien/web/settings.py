@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import mien
+from mien import covered_mouth
 from mien.detection import boxes, decoding, turned_heads
 from mien.detection.detectors import DEFAULT_DETECTOR
 from mien.detection.options import LOOKS
@@ -35,6 +36,14 @@ def page_settings() -> dict[str, Any]:
         "decoding": _constants(decoding, "STRIDES", "VALUES", "SIZE", "MULTIPLE_PX"),
         "looks": asdict(LOOKS),
         "turned_heads": _constants(turned_heads, "AT_ONCE", "COLUMNS"),
+        "covered_mouth": {
+            "look": covered_mouth.LOOK.to_dict(),
+            **{
+                name: [(part.start, part.stop) for part in getattr(covered_mouth, name.upper())]
+                for name in ("above", "mouth", "lower")
+            },
+            **_constants(covered_mouth, "LESS_RED", "APART", "DARK"),
+        },
         "crops": {"flat_std": FLAT_STD, "largest_window_px": LARGEST_WINDOW_PX},
         "tracking": {
             **_constants(tracking, "VELOCITY_HALF_LIFE_S", "REACH", "LIKE_SIZE", "FEWEST_LOOKS"),
