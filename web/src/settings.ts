@@ -112,7 +112,7 @@ export interface TrackingRules {
   readonly velocity_half_life_s: number;
   readonly reach: readonly [number, number];
   readonly like_size: number;
-  readonly fewest_looks: number;
+  readonly confirmed_looks: number;
   readonly memory_s: number;
   readonly overlap: number;
   readonly half_life_s: number;

@@ -113,7 +113,7 @@ function besideTheWay(person: Person, face: Face, timeS: number, rules: Tracking
 
 function isConfirmed(person: Person, timeS: number, rules: TrackingRules): boolean {
   const longEnough = timeS - person.firstS >= rules.confirmed_s - 1e-6;
-  return longEnough && (person.looks >= rules.fewest_looks || !rules.confirmed_s);
+  return longEnough && (person.looks >= rules.confirmed_looks || !rules.confirmed_s);
 }
 
 function predictedBox(person: Person, timeS: number): Box {

@@ -46,7 +46,7 @@ def page_settings() -> dict[str, Any]:
         },
         "crops": {"flat_std": FLAT_STD, "largest_window_px": LARGEST_WINDOW_PX},
         "tracking": {
-            **_constants(tracking, "VELOCITY_HALF_LIFE_S", "REACH", "LIKE_SIZE", "FEWEST_LOOKS"),
+            **_constants(tracking, "VELOCITY_HALF_LIFE_S", "REACH", "LIKE_SIZE"),
             **asdict(tracking.TrackingOptions()),
         },
         "colours": COLOURS,
