@@ -59,7 +59,9 @@ export class Moving {
       this.video.onerror = () => reject(new Error(this.video.error?.message || "video"));
     });
     this.video.onerror = null;
+    this.video.playbackRate = SLOWEST; // until it is known how fast frames are recognised
     this.begin();
+    await this.video.play().catch(() => undefined); // where playing must be asked for, its own button does
   }
 
   /** Starts the camera; rejects where there is none (camera.ts). */
@@ -98,9 +100,8 @@ export class Moving {
 
   private async run(round: number): Promise<void> {
     const pace = new Pace();
-    let isBegun = false;
     const start = performance.now();
-    let mediaS = this.isCamera ? await nextFrame(this.video) : this.video.currentTime;
+    let mediaS = await nextFrame(this.video);
     for (; round === this.round; mediaS = await nextFrame(this.video)) {
       const timeS = this.isCamera ? (performance.now() - start) / 1000 : mediaS;
       const isNew = this.anew || timeS > (this.frames.at(-1)?.timeS ?? -1);
@@ -108,11 +109,7 @@ export class Moving {
       const live = await this.recognize(timeS, pace);
       if (round !== this.round) return;
       if (live) this.onFrame(live);
-      if (this.isCamera) continue;
-      this.video.playbackRate = this.atSpeed ? 1 : pace.playbackRate;
-      // A video begins to play once its first frame is recognised: only then it is known how fast that goes.
-      if (!isBegun) await this.video.play().catch(() => undefined); // or the visitor does
-      isBegun = true;
+      if (!this.isCamera) this.video.playbackRate = this.atSpeed ? 1 : pace.playbackRate;
     }
   }
 

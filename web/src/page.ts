@@ -57,7 +57,7 @@ export class Page {
     this.strip.onPick = (item) => void this.select(item);
     this.photos.onChange = (item) => this.photoChanged(item);
     this.moving.onFrame = (live) => this.frameCame(live);
-    this.moving.onFailure = (error) => this.tell(say("failed", { name: say("camera"), reason: String(error) }));
+    this.moving.onFailure = (error) => this.tell(say("failed", { name: this.name, reason: String(error) }));
     listenForFiles((files) => void this.open(files), () => this.tell(say("nothingToPaste")));
     for (const each of document.querySelectorAll<HTMLButtonElement>("[data-example]")) {
       each.onclick = () => void this.openExample(each.dataset.example!);
