@@ -68,7 +68,7 @@ def test_a_leaning_portrait_is_found_with_its_roll(finder: FaceFinder, examples:
     assert upright.landmarks_xy is not None
     assert face.landmarks_xy is not None
     expected = (upright.landmarks_xy - middle) @ turn.T + middle
-    eyes = np.linalg.norm(upright.landmarks_xy[1] - upright.landmarks_xy[0])
+    eyes = np.linalg.norm(np.subtract(*upright.landmarks_xy[:2]))
     assert np.linalg.norm(face.landmarks_xy - expected, axis=1).mean() < 0.15 * eyes
     x0, y0, x1, y1 = face.upright_box_xyxy or face.box_xyxy
     wide, high = BOXES[name][2] - BOXES[name][0], BOXES[name][3] - BOXES[name][1]
