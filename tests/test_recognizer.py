@@ -161,6 +161,7 @@ def test_a_face_as_plain_values() -> None:
         "expression": "fear",
         "confidence": 0.75,
         "unsure": False,
+        "mouth_covered": False,
         "scores": {"fear": 0.75, "anger": 0.25},
     }
 

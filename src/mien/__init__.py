@@ -17,6 +17,7 @@ from mien.errors import (
     MissingSplitError,
     MissingVotesError,
     ModelError,
+    OutputError,
     VideoError,
     VideoWriteError,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "MissingSplitError",
     "MissingVotesError",
     "ModelError",
+    "OutputError",
     "Recognizer",
     "Video",
     "VideoError",

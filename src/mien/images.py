@@ -72,7 +72,9 @@ def read_image(
 
 
 def is_still_picture(path: Path) -> bool:
-    """Whether a file is a picture that does not move."""
+    """Whether a path is a file with a picture that does not move; pipes and devices are not opened."""
+    if not path.is_file():
+        return False
     try:
         with Image.open(path, formats=readable_formats()) as image:
             return image.format == "MPO" or getattr(image, "n_frames", 1) == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.laboratory import train_extra
-from mien.cli.options import FILE, FRAME_SIDE, LongestSide
+from mien.cli.options import FILE, LongestSide
 from mien.cli.targets import JSON, ONNX, check_targets
 from mien.detection.detectors import DEFAULT_DETECTOR, OTHERS, make_detector
 from mien.detection.face_finder import AUTO, FaceFinder, LongestPx
@@ -115,12 +115,16 @@ def _open_detector(name: str, sides_px: tuple[LongestPx, ...]) -> "dict[str, Pai
         sizes = _sizes(name, sides_px)
         return {f"{name}, {side} px": (CenterFace(side), CenterFace(side, SMALLEST_SCORE)) for side in sizes}
     return {
-        f"{name}, {side}" if side == AUTO else f"{name}, {side} px": (
+        f"{name}, {_side(side)}": (
             make_detector(name, side, any_way_up=False),
             FaceFinder(name, side, SMALLEST_SCORE, any_way_up=False),
         )
         for side in sides_px
     }
+
+
+def _side(longest_px: LongestPx) -> str:
+    return longest_px if longest_px == AUTO else f"{longest_px} px"
 
 
 def _sizes(name: str, sides_px: tuple[LongestPx, ...]) -> list[int]:
@@ -161,11 +165,11 @@ def _open_photographs(
     help="The most false faces on 100 pictures without people.",
 )
 @click.option(
-    "--longest-px", type=FRAME_SIDE, default=LOOKS.longest_px, help="Longer side at which the detector looks."
+    "--longest-px", type=LongestSide(), default=AUTO, show_default=True, help="Longer side at which the detector looks."
 )
 @click.option("--json", "json_file", type=FILE, help="Write what the threshold is worth as JSON.")
 def calibrate_detector(
-    detector: str, root: Path, out: Path, false_faces: float, longest_px: int, json_file: Path | None
+    detector: str, root: Path, out: Path, false_faces: float, longest_px: LongestPx, json_file: Path | None
 ) -> None:
     """Give a face detector calibrated scores and a working threshold.
 
@@ -184,7 +188,7 @@ def calibrate_detector(
     unsure = FaceFinder(detector, longest_px, SMALLEST_SCORE, any_way_up=False)
     with ProgressBar(len(people) + len(empty), "calibrate-detector") as bar:
         point, report = choose_operating_point(unsure, people, empty, false_faces, bar.advance)
-    chosen_on = f"{people.split} and {empty.split}, {false_faces:g} false faces on 100 pictures, {longest_px} px"
+    chosen_on = f"{people.split} and {empty.split}, {false_faces:g} false faces on 100 pictures, {_side(longest_px)}"
     write_calibrated(detector, out, point, chosen_on)
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
