@@ -29,7 +29,7 @@ from peer_systems import System, mien_systems, open_peers, stand_in
 
 from mien.datasets import Dataset, Sample, as_faces, open_dataset, training_pixel_keys
 from mien.evaluation.report import evaluate
-from mien.export.classifier import drawn_faces
+from mien.export.drawn_faces import drawn_faces
 from mien.preprocessing import Preprocessing
 
 BATCHES = (1, 32)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from mien.cli import app
 from mien.datasets import Split, as_faces, open_dataset
 from mien.errors import CheckpointError, ModelError
-from mien.export.classifier import drawn_faces
+from mien.export.drawn_faces import drawn_faces
 from mien.export.manifest import enter_into_manifest, read_manifest
 from mien.export.pipeline import export_checkpoint
 from mien.export.precision import to_half_weights, to_int8, to_int8_weights

@@ -17,7 +17,15 @@ LICENCE = "not stated"
 
 @click.command(no_args_is_help=True)
 @click.argument("checkpoint", type=FILE)
-@click.option("--out", type=FILE, required=True, help="The ONNX file to write.")
+@click.option("--out", type=FILE, required=True, help="The ONNX file to write; with --to, a folder.")
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(("litert", "ncnn", "openvino", "coreml")),
+    help="Write for phones and boards, from an ONNX file or the name of a packaged network or detector; only --size, "
+    "--fp16 and --int8-weights go with it.",
+)
+@click.option("--size", "size_px", type=click.IntRange(32), help="With --to, side of a detector's input, in pixels.")
 @click.option("--name", help="The network's name; the experiment's if not given.")
 @click.option("--licence", default=LICENCE, help="Licence of the weights, for the manifest.")
 @click.option("--deployed", help="For networks with two branches: both or feature-branch.")
@@ -60,6 +68,8 @@ LICENCE = "not stated"
 def export(
     checkpoint: Path,
     out: Path,
+    form: str | None,
+    size_px: int | None,
     name: str | None,
     licence: str,
     deployed: str | None,
@@ -73,15 +83,33 @@ def export(
     calibration_split: str | None,
     keep_temperature: bool,
 ) -> None:
-    """Write a trained network as an ONNX file.
+    """Write a trained network as an ONNX file, or one for phones and boards.
 
     It is checked against torch and entered into manifest.json beside it. CHECKPOINT: a file from mien train.
     """
-    check_export(out, [checkpoint, root], initial_weights)
     choices = (("fp16", fp16), ("int8", int8), ("int8-weights", int8_weights))
     precisions = [each for each, wanted in choices if wanted]
     if len(precisions) > 1:
         raise click.BadParameter(f"expected one of --fp16, --int8 and --int8-weights, found {len(precisions)}")
+    if form:
+        others = (
+            name,
+            deployed,
+            initial_weights,
+            int8,
+            margin,
+            calibrate_on,
+            root,
+            calibration_split,
+            keep_temperature,
+        )
+        if any(others) or licence != LICENCE:
+            raise click.BadParameter("expected --to with --size, --fp16 or --int8-weights, found other options")
+        _export_for_phones(str(checkpoint), form, out, size_px, precisions[0] if precisions else "fp32")
+        return
+    if size_px:
+        raise click.BadParameter("expected --size only with --to")
+    check_export(out, [checkpoint, root], initial_weights)
     more: dict[str, Any] = {}
     if deployed:
         more["method_options"] = {"deployed": deployed}
@@ -110,6 +138,19 @@ def check_export(out: Path, inputs: Iterable[Path | None], initial_weights: bool
     beside = out.with_suffix(".safetensors") if initial_weights else None
     check_targets({"--out": (out, ONNX), "--initial-weights": (beside, CHECKPOINT)}, inputs)
     read_manifest(out.parent / "manifest.json")
+
+
+def _export_for_phones(model: str, form: str, out: Path, size_px: int | None, precision: str) -> None:
+    """Convert a network for phones, and tell how well the files do."""
+    with train_extra():
+        from mien.export.phones.writing import export_for_phones
+
+    artefact = export_for_phones(model, form, out, size_px, precision)
+    found = artefact["largest_difference"]
+    compared = "not compared: only Apple's systems run it" if found is None else f"{found:.1e}"
+    print(f"largest difference to ONNX Runtime: {compared}", file=sys.stderr)
+    for name in artefact["files"]:
+        print(out / name)
 
 
 def run_export(checkpoint: Path, out: Path, name: str | None, licence: str = LICENCE, **more: Any) -> None:

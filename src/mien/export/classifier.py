@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from mien.errors import ModelError
 from mien.evaluation.calibration import fit_temperature, unsure_threshold
 from mien.export.calibration_faces import CalibrationSplit, HeldOut, held_out_faces, range_faces
+from mien.export.drawn_faces import drawn_faces
 from mien.export.encoding import Encoded, encode
 from mien.export.precision import Precision, check_int8, to_half_weights, to_int8, to_int8_weights
 from mien.models import Classifier
-from mien.preprocessing import ImageArray, Preprocessing, to_network_input
+from mien.preprocessing import to_network_input
 from mien.scorer import OnnxScorer
 from mien.training.checkpoint import Checkpoint
 from mien.training.deployment import deployable_network, make_card
@@ -130,12 +131,3 @@ def to_onnx(network: Classifier, card: ModelCard) -> bytes:
     shapes = ({0: torch.export.Dim("faces_count")},)
     outputs = ["logits", "features"]
     return encode(_LogitsAndFeatures(network), example, "faces", outputs, shapes, card.name, card.to_dict())
-
-
-def drawn_faces(preprocessing: Preprocessing, count: int = 64) -> ImageArray:
-    """Random smooth pictures uint8 (count, S, S, C), whose statistics are closer to faces than noise."""
-    generator = np.random.default_rng(0)
-    coarse = generator.uniform(0, 255, (count, 6, 6, preprocessing.channels))
-    repeats = -(-preprocessing.size_px // 6)
-    fine = coarse.repeat(repeats, axis=1).repeat(repeats, axis=2)
-    return fine[:, : preprocessing.size_px, : preprocessing.size_px].astype(np.uint8)
