@@ -34,8 +34,9 @@ def ncnn_engine(file: Path, threads: int = 1) -> Engine:
     outputs = sorted(network.output_names())  # pnnx calls them out0, out1 ...
 
     def run(inputs: FloatArray) -> list[FloatArray]:
+        planes = np.ascontiguousarray(inputs[0])
         extractor = network.create_extractor()
-        extractor.input(given, ncnn.Mat(np.ascontiguousarray(inputs[0])).clone())  # ncnn may compute in place
+        extractor.input(given, ncnn.Mat(planes).clone())  # a Mat of an array is a view that does not keep it
         return [np.array(extractor.extract(name)[1])[None] for name in outputs]
 
     return run

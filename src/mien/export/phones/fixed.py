@@ -50,6 +50,12 @@ class FixedNetwork:
         """Names of the outputs, in order."""
         return [each.name for each in onnx.load_from_string(self.content).graph.output]
 
+    @cached_property
+    def has_integer_weights(self) -> bool:
+        """Whether weights are stored as 8-bit integers."""
+        stored = onnx.load_from_string(self.content).graph.initializer
+        return any(each.data_type == onnx.TensorProto.INT8 for each in stored)
+
     def folded(self) -> bytes:
         """The ONNX file with shapes and weights as plain constants, in fp32, by ONNX Runtime."""
         options = onnxruntime.SessionOptions()

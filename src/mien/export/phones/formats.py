@@ -7,9 +7,10 @@ import importlib.util
 import subprocess
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
-from mien.errors import MissingExtraError, ModelError
+from mien.errors import MienError, MissingExtraError, ModelError
 from mien.export.phones.fixed import FixedNetwork
 from mien.export.precision import to_int8_weights
 
@@ -40,7 +41,7 @@ def to_openvino(network: FixedNetwork, out: Path, precision: str) -> None:
     import openvino
 
     content = network.content if precision == "int8-weights" else network.folded()
-    if precision == "int8-weights" and b"_int8" not in content:
+    if precision == "int8-weights" and not network.has_integer_weights:
         content = to_int8_weights(content)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
@@ -70,20 +71,28 @@ def to_ncnn(network: FixedNetwork, out: Path, precision: str) -> None:
 
 def to_litert(network: FixedNetwork, out: Path, precision: str) -> None:
     """Write out.tflite, by litert-torch, and ai-edge-quantizer where weights are to be 8-bit integers."""
+    file = Path(f"{out}.tflite")
+    file.write_bytes(_litert(network.folded(), network.shape))
+    if precision == "int8-weights":
+        from ai_edge_quantizer import quantizer, recipe
+
+        by_weights = quantizer.Quantizer(str(file))
+        by_weights.load_quantization_recipe(recipe.weight_only_wi8_afp32())
+        by_weights.quantize().export_model(str(file), overwrite=True)
+
+
+@lru_cache(maxsize=1)
+def _litert(content: bytes, shape: tuple[int, ...]) -> bytes:
+    """An ONNX file with constants folded as a LiteRT file; kept, since the other precision begins with it."""
     import litert_torch
     import torch
 
     from mien.export.phones.onnx_in_torch import OnnxModule
 
-    file = f"{out}.tflite"
-    converted = litert_torch.convert(OnnxModule(network.folded()).eval(), (torch.zeros(network.shape),))
-    converted.export(file)
-    if precision == "int8-weights":
-        from ai_edge_quantizer import quantizer, recipe
-
-        by_weights = quantizer.Quantizer(file)
-        by_weights.load_quantization_recipe(recipe.weight_only_wi8_afp32())
-        by_weights.quantize().export_model(file, overwrite=True)
+    converted = litert_torch.convert(OnnxModule(content).eval(), (torch.zeros(shape),))
+    with tempfile.TemporaryDirectory() as folder:
+        converted.export(f"{folder}/network.tflite")
+        return Path(folder, "network.tflite").read_bytes()
 
 
 def to_coreml(network: FixedNetwork, out: Path, precision: str) -> None:
@@ -125,4 +134,9 @@ def convert(network: FixedNetwork, form: str, out: Path, precision: str) -> Path
         raise MissingExtraError(
             f"--to {form} needs {error.name}; in an environment of its own: pip install mien {NEEDS[form]}"
         ) from error
+    except (MienError, OSError):
+        raise
+    except Exception as error:  # converters fail in many ways, of which none is documented
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        raise ModelError(f"{network.name}: the converter to {form} failed: {reason}") from error
     return Path(f"{out}{SUFFIXES[form][0]}")

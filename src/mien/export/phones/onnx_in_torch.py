@@ -6,6 +6,7 @@ Only the operators that mien's networks have are known, with their constants as 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
@@ -34,8 +35,8 @@ def _gemm(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None
     return functional.linear(x, weight if attributes.get("transB") else weight.T, bias)
 
 
-def _mean(attributes: Attributes, x: Tensor, axes: Tensor) -> Tensor:
-    return x.mean(dim=axes.tolist(), keepdim=bool(attributes.get("keepdims", 1)))
+def _mean(attributes: Attributes, x: Tensor, axes: list[int]) -> Tensor:
+    return x.mean(dim=axes, keepdim=bool(attributes.get("keepdims", 1)))
 
 
 def _batch_norm(attributes: Attributes, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
@@ -46,15 +47,15 @@ def _instance_norm(attributes: Attributes, x: Tensor, scale: Tensor, bias: Tenso
     return functional.instance_norm(x, weight=scale, bias=bias, eps=attributes.get("epsilon", 1e-5))
 
 
-def _split(attributes: Attributes, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
+def _split(attributes: Attributes, x: Tensor, sizes: list[int] | None = None) -> tuple[Tensor, ...]:
     axis = attributes.get("axis", 0)
     if sizes is not None:
-        return x.split(sizes.tolist(), axis)
+        return x.split(sizes, axis)
     return x.split(x.shape[axis] // attributes["num_outputs"], axis)
 
 
-def _clip(_: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
-    return x.clamp(*(None if limit is None else limit.item() for limit in (low, high)))
+def _clip(_: Attributes, x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
+    return x.clamp(low, high)
 
 
 def _of_one_side(attributes: Attributes, x: Tensor) -> int:
@@ -65,14 +66,14 @@ def _of_one_side(attributes: Attributes, x: Tensor) -> int:
     return 2 if kernel[1] == 1 else 3
 
 
-def _resize(attributes: Attributes, x: Tensor, _: Tensor | None, scales: Tensor) -> Tensor:
+def _resize(attributes: Attributes, x: Tensor, _: Tensor | None, scales: list[float]) -> Tensor:
     if attributes.get("mode") not in (None, b"nearest"):
         raise ModelError(f"expected nearest neighbours, found {attributes['mode']}")
-    return functional.interpolate(x, scale_factor=scales.tolist()[2:], mode="nearest")
+    return functional.interpolate(x, scale_factor=scales[2:], mode="nearest")
 
 
-def _unsqueeze(_: Attributes, x: Tensor, axes: Tensor) -> Tensor:
-    (axis,) = axes.tolist()
+def _unsqueeze(_: Attributes, x: Tensor, axes: list[int]) -> Tensor:
+    (axis,) = axes
     return x.unsqueeze(axis)
 
 
@@ -90,11 +91,11 @@ OPERATORS: dict[str, Operator] = {
     "InstanceNormalization": _instance_norm,
     "MaxPool": lambda attributes, x: x.amax(dim=_of_one_side(attributes, x), keepdim=True),
     "Mul": lambda _, a, b: a * b,
-    "Pow": lambda _, a, b: a ** b.item(),
+    "Pow": lambda _, a, b: a**b,
     "Reciprocal": lambda _, x: x.reciprocal(),
     "ReduceMean": _mean,
     "Relu": lambda _, x: functional.relu(x),
-    "Reshape": lambda _, x, shape: x.reshape(shape.tolist()),
+    "Reshape": lambda _, x, shape: x.reshape(shape),
     "Resize": _resize,
     "Sigmoid": lambda _, x: x.sigmoid(),
     "Split": _split,
@@ -126,15 +127,18 @@ class OnnxModule(nn.Module):
             for node in graph.node
         ]
         self._given, self._outputs = graph.input[0].name, [each.name for each in graph.output]
-        self._small: dict[str, Tensor] = {}
+        self._small: dict[str, Any] = {}
         self._weights: dict[str, str] = {}
+        scales = {name for node in graph.node if node.op_type == "Resize" for name in node.input}
         for number, stored in enumerate(graph.initializer):
-            values = torch.from_numpy(numpy_helper.to_array(stored).copy())
-            if values.is_floating_point() and values.numel() > 1:
+            values = numpy_helper.to_array(stored)
+            if values.dtype != np.float32 or stored.name in scales:  # sides and axes, of the program itself
+                self._small[stored.name] = values.tolist()
+            elif values.ndim == 0:
+                self._small[stored.name] = values.item()
+            else:
                 self._weights[stored.name] = f"weight_{number}"
-                self.register_buffer(f"weight_{number}", values)
-            else:  # shapes and single numbers, which stand in the program itself
-                self._small[stored.name] = values
+                self.register_buffer(f"weight_{number}", torch.from_numpy(values.copy()))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """The outputs of the file, in order."""

@@ -4,6 +4,7 @@ The vectors' pictures are drawn by formulas, so that they can be made in any lan
 come from mien's own functions (preprocessing.py, detection/decoding.py), or from the network in ONNX Runtime.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ SCORING = [
     "box of the face stood upright: see upright_box in the detector's specification",
     "square around the box's centre with side = longer side of the box * (1 + 2 * margin), in floating point",
     "outside of the picture, the nearest pixel of its edge is repeated",
-    "turned by -roll_degrees around the square's centre (bicubic), so that the face stands upright; not where roll is 0",
+    "turned by -roll_degrees around its centre (bicubic), so that the face stands upright; not where roll_degrees is 0",
     "scaled to size_px by a triangle filter as wide as the shrinking, at least one pixel (Pillow's BILINEAR)",
     "one channel: grey = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16, before scaling",
     "v = pixel / 255",
@@ -58,6 +59,7 @@ def specification(network: FixedNetwork) -> dict[str, Any]:
     common = {
         "specification": FORM,
         "network": entry["name"],
+        "source_sha256": hashlib.sha256(network.source).hexdigest(),
         "licence": entry["licence"],
         "input": {"name": "pixels" if network.is_detector else "faces", "shape": list(network.shape)},
         "layout": "float32; batch, channel, row, column",
