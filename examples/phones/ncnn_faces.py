@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.detection.boxes import NMS_IOU, roll_degrees, upright_box
+from mien.detection.boxes import roll_degrees, upright_box
 from mien.detection.looks import find_in_photograph
 from mien.export.phones.engines import FloatArray, ncnn_engine
 from mien.images import read_image
@@ -39,7 +39,7 @@ class NcnnFaces:
 
     def faces(self, image: ImageArray) -> list[dict[str, Any]]:
         """The faces in an RGB image uint8 (H, W, 3), as `mien predict --json` tells them."""
-        found = find_in_photograph(image, self.maps, self.score_threshold, NMS_IOU)
+        found = find_in_photograph(image, self.maps, self.score_threshold)
         return [
             self._face(image, *each) for each in zip(found.boxes_xyxy, found.scores, found.landmarks_xy, strict=True)
         ]

@@ -18,9 +18,10 @@ from mien.evaluation.benchmark_tables import (
 )
 from mien.evaluation.comparison import compare, read_report
 from mien.evaluation.markdown import markdown_table
+from mien.evaluation.phone_tables import phones_table, pipelines_table, wheels_table
 from mien.evaluation.series import find_series
 from mien.evaluation.series_tables import NOTHING, difference_in_words, series_tables
-from mien.weights import list_models
+from mien.weights import default_model, list_models
 
 PRECISIONS = ("fp32", "fp16", "int8-weights", "int8")
 SMALLER_FILES = {
@@ -53,6 +54,11 @@ def document_tables(repository: Path) -> dict[str, str]:
         "video": video_table(_read(reports / "video" / "speed.json"), _read(reports / "video" / "long-video.json")),
         "proposals": proposals_table(_read(reports / "joint" / "proposals-seed1.json")),
         "clustering": clustering_table(_read(reports / "joint" / "clustering.json")),
+        "phones": phones_table(_read(reports / "phones" / "artefacts.json")),
+        "phone-pipelines": pipelines_table(
+            _read(reports / "phones" / "artefacts.json"), "face-finder-416", default_model()
+        ),
+        "wheels": wheels_table(_read(reports / "phones" / "wheels.json")),
         "corruptions": corruptions_table([_read(reports / "corruptions" / f"{name}.json") for name in CORRUPTED]),
     }
     for name, series in find_series(repository / "experiments").items():

@@ -46,7 +46,7 @@ def to_openvino(network: FixedNetwork, out: Path, precision: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         file.write_bytes(content)
-        model = openvino.convert_model(str(file))
+        model = openvino.Core().read_model(str(file))  # convert_model would send telemetry
         openvino.save_model(model, f"{out}.xml", compress_to_fp16=precision == "fp16")
 
 

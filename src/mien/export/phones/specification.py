@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mien.detection.boxes import FLATTEST, LONGEST, NMS_IOU, SHAPE, VOTING_IOU, VOTING_SCORE, roll_degrees, upright_box
-from mien.detection.decoding import SCORE_THRESHOLD, SIZE, STRIDES, VALUES, decode
+from mien.detection.boxes import FLATTEST, LONGEST, SHAPE, roll_degrees, upright_box
+from mien.detection.decoding import SIZE, STRIDES, VALUES, decode
+from mien.detection.options import LOOKS
 from mien.export.phones.fixed import FixedNetwork, FloatArray
 from mien.preprocessing import FLAT_STD, ImageArray, Preprocessing, crop_face, to_network_input
 from mien.scorer import softmax
@@ -120,10 +121,10 @@ def _of_detector(network: FixedNetwork) -> dict[str, Any]:
         "size_px": size_px,
         "strides": list(STRIDES),
         "size_in_strides": SIZE,
-        "score_threshold": network.entry.get("score_threshold", SCORE_THRESHOLD),
-        "nms_iou": NMS_IOU,
-        "voting_iou": VOTING_IOU,
-        "voting_score": VOTING_SCORE,
+        "score_threshold": network.entry.get("score_threshold", LOOKS.score_threshold),
+        "nms_iou": LOOKS.nms_iou,
+        "voting_iou": LOOKS.voting_iou,
+        "voting_score": LOOKS.voting_score,
         "upright_box": {"usual_height_over_width": SHAPE, "flattest": FLATTEST, "longest": LONGEST},
         "steps": FINDING,
         "vectors": {
