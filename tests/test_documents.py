@@ -44,7 +44,7 @@ def test_the_trees_in_the_house_are_true() -> None:
     for name in ("scripts", "benchmarks"):
         present |= {f"{name}/{each.name}" for each in (REPOSITORY / name).iterdir() if each.is_file()}
     generated = re.compile(
-        r"\.hypothesis/|build/|\.git.*|\.\w+_cache/|\.venv/|runs/|demo-output/|dist/|site/|src/|.*\.pyc"
+        r"\.hypothesis/|build/|\.git.*|\.\w+_cache/|\.venv(-phones)?/|runs/|demo-output/|dist/|site/|src/|.*\.pyc"
     )
     assert {each for each in present if not generated.fullmatch(each)} == set(found) - {"src/mien/"}
     assert [each for each, sentence in found.items() if not sentence] == ["scripts/", "benchmarks/"]

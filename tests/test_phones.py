@@ -4,6 +4,8 @@ import hashlib
 import importlib.util
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,7 @@ def test_networks_of_fixed_size_say_the_same(name: str, size_px: int | None) -> 
 
 @pytest.mark.parametrize(("name", "size_px"), ALL)
 def test_the_torch_module_says_the_same(name: str, size_px: int | None) -> None:
-    import torch
-
+    torch = pytest.importorskip("torch")
     from mien.export.phones.onnx_in_torch import OnnxModule
 
     network = fixed_network(name, size_px)
@@ -163,7 +164,7 @@ def test_a_missing_converter_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
         raise ModuleNotFoundError("No module named 'openvino'", name="openvino")
 
     monkeypatch.setitem(formats.CONVERTERS, "openvino", missing)
-    with pytest.raises(MissingExtraError, match="--to openvino needs openvino; .*: pip install mien openvino onnx"):
+    with pytest.raises(MissingExtraError, match=r"--to openvino needs openvino; .*: pip install mien openvino onnx"):
         export_for_phones("mien-1m", "openvino", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -198,7 +199,7 @@ def test_options_that_do_not_go_with_phones(tmp_path: Path) -> None:
         assert "expected --" in found.output
 
 
-@pytest.mark.parametrize("form", ["openvino", "ncnn"])
+@pytest.mark.parametrize("form", ["openvino", "ncnn", "litert"])
 @pytest.mark.parametrize(("name", "size_px"), ALL)
 def test_every_packaged_network_converts(form: str, name: str, size_px: int | None, tmp_path: Path) -> None:
     if not installed(form):
@@ -228,3 +229,20 @@ def test_ncnn_alone_finds_the_faces_of_the_examples(examples: Path, tmp_path: Pa
         for found, face in zip(faces, expected["faces"], strict=True):
             assert found["box_xyxy"] == pytest.approx(face["box_xyxy"], abs=1)
             assert found["scores"] == pytest.approx(face["scores"], abs=1e-3)
+
+
+def test_a_raspberry_pi_needs_no_mien(examples: Path, tmp_path: Path) -> None:
+    if not installed("litert"):
+        pytest.skip(f"needs {formats.NEEDS['litert']}")
+    export_for_phones(None, "litert", tmp_path, precision="int8-weights")
+    export_for_phones(DETECTOR, "litert", tmp_path, 416)
+    expected = json.loads((examples / "expected.json").read_text())
+    command = [sys.executable, examples / "phones" / "raspberry_pi.py", tmp_path]
+    command += [examples.parent / each["source"] for each in expected]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    for line, picture in zip(told.splitlines(), expected, strict=True):
+        faces = json.loads(line)["faces"]
+        assert len(faces) == len(picture["faces"])
+        for found, face in zip(faces, picture["faces"], strict=True):  # one look, and leaning faces as they lean
+            assert found["box_xyxy"] == pytest.approx(face["box_xyxy"], abs=8)
+            assert max(found["scores"], key=found["scores"].get) == face["expression"]

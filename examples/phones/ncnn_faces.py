@@ -58,6 +58,7 @@ class NcnnFaces:
 
 
 def main() -> None:
+    """Print a line of JSON for each picture."""
     folder, *pictures = map(Path, sys.argv[1:])
     recognizer = NcnnFaces(folder)
     for picture in pictures:

@@ -32,6 +32,7 @@ class Network:
         (self._given,) = self._runner.get_input_details()
 
     def __call__(self, inputs: FloatArray) -> list[FloatArray]:
+        """The outputs, in the order of the specification."""
         answers = self._runner(**{self._given: inputs})
         return [answers[output["litert"]] for output in self.told["outputs"]]
 
@@ -93,6 +94,7 @@ def scores_of_face(network: Network, picture: Image.Image, box: FloatArray) -> F
 
 
 def main() -> None:
+    """Print a line of JSON for each picture."""
     folder, *pictures = map(Path, sys.argv[1:])
     detector, network = Network(folder, "face-finder-416"), Network(folder, "mien-1m", "-int8-weights")
     for name in pictures:
@@ -101,7 +103,9 @@ def main() -> None:
             {
                 "box_xyxy": np.round(box, 2).tolist(),
                 "detection_score": round(score, 4),
-                "scores": dict(zip(network.told["expressions"], map(float, scores_of_face(network, picture, box)))),
+                "scores": dict(
+                    zip(network.told["expressions"], scores_of_face(network, picture, box).tolist(), strict=True)
+                ),
             }
             for score, box in find_faces(detector, picture)
         ]

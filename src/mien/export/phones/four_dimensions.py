@@ -5,6 +5,7 @@ a mean), and shuffle attention, whose groups make six dimensions of four, is the
 joined. Needs `onnx`.
 """
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -75,51 +76,64 @@ class _Graph:
 
     def shuffle_attention(self, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
         """mien.models.attention.ShuffleAttention, from its first reshaping to its last, on (1, C, H, W)."""
-        first, last = nodes[0], nodes[-1]
-        groups, halves, width = self.shapes[first.output[0]][1:4]
-        norm = next((node for node in nodes if node.op_type == "InstanceNormalization"), None)
-        if norm is None or halves != 2:
-            raise ModelError(f"{first.name}: expected shuffle attention, found other tensors of six dimensions")
-        names = iter(f"{first.name}_{number}" for number in range(1000))
-        made: list[onnx.NodeProto] = []
-
-        def add(kind: str, inputs: Iterable[str], count: int = 1, **attributes: object) -> list[str]:
-            made.append(helper.make_node(kind, list(inputs), [next(names) for _ in range(count)], **attributes))
-            return list(made[-1].output)
-
-        def tiled(name: str) -> str:
-            values = np.tile(self.constants[name].ravel(), groups)
-            return self.constant(next(names), values.reshape(1, -1, 1, 1))
-
-        def scaled(x: str, kinds_and_constants: list[tuple[str, str]]) -> str:
-            for kind, constant in kinds_and_constants:
-                (x,) = add(kind, (x, tiled(constant)))
-            return x
-
-        steps = [
+        norm = next((number for number, node in enumerate(nodes) if node.op_type == "InstanceNormalization"), None)
+        mean = next((number for number, node in enumerate(nodes) if node.op_type == "ReduceMean"), None)
+        groups, halves = self.shapes[nodes[0].output[0]][1:3]
+        if norm is None or mean is None or halves != 2:
+            raise ModelError(f"{nodes[0].name}: expected shuffle attention, found other tensors of six dimensions")
+        gates = [
             (node.op_type, name)
             for node in nodes
             if node.op_type in ("Mul", "Add")
             for name in node.input
             if name in self.constants
         ]
-        place = next(index for index, node in enumerate(nodes) if node is norm)
-        mean = next(index for index, node in enumerate(nodes) if node.op_type == "ReduceMean")
-        of_channel, of_place = (steps[-2:], steps[:-2]) if place < mean else (steps[:2], steps[2:])
-        parts = add("Split", [first.input[0]], 2 * groups, axis=1, num_outputs=2 * groups)
-        by_channel, by_place = (add("Concat", half, axis=1)[0] for half in (parts[::2], parts[1::2]))
-        axes = self.constant(next(names), np.array([2, 3]))
-        (x,) = add("Sigmoid", [scaled(add("ReduceMean", (by_channel, axes), keepdims=1)[0], of_channel)])
-        (weighed,) = add("Mul", (by_channel, x))
-        scale, bias = (self.constant(next(names), np.tile(self.constants[name], groups)) for name in norm.input[1:])
-        epsilon = next(each.f for each in norm.attribute if each.name == "epsilon")
-        (x,) = add("InstanceNormalization", (by_place, scale, bias), epsilon=epsilon)
-        (x,) = add("Sigmoid", [scaled(x, of_place)])
-        (placed,) = add("Mul", (by_place, x))
-        halves_of = [add("Split", [each], groups, axis=1, num_outputs=groups) for each in (weighed, placed)]
-        made.append(
-            helper.make_node(
-                "Concat", [one for pair in zip(*halves_of, strict=True) for one in pair], last.output, axis=1
-            )
-        )
-        return made
+        of_channel, of_place = (gates[-2:], gates[:-2]) if norm < mean else (gates[:2], gates[2:])
+        made = _Nodes(self, groups, nodes[0].name)
+        parts = made.split(nodes[0].input[0], 2 * groups)
+        by_channel, by_place = (made.add("Concat", half, axis=1) for half in (parts[::2], parts[1::2]))
+        axes = self.constant(f"{nodes[0].name}_axes", np.array([2, 3]))
+        gate = made.gate(made.add("ReduceMean", (by_channel, axes), keepdims=1), of_channel)
+        channels = made.split(made.add("Mul", (by_channel, gate)), groups)
+        epsilon = next(each.f for each in nodes[norm].attribute if each.name == "epsilon")
+        scale_and_bias = (made.tiled(name).ravel() for name in nodes[norm].input[1:])
+        constants = [self.constant(made.name(), values) for values in scale_and_bias]
+        gate = made.gate(made.add("InstanceNormalization", (by_place, *constants), epsilon=epsilon), of_place)
+        places = made.split(made.add("Mul", (by_place, gate)), groups)
+        alternating = [part for pair in zip(channels, places, strict=True) for part in pair]
+        return [*made.nodes, helper.make_node("Concat", alternating, nodes[-1].output, axis=1)]
+
+
+class _Nodes:
+    """New nodes, in order, for a part of a graph whose constants are shared by groups of channels."""
+
+    def __init__(self, graph: _Graph, groups: int, name: str) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self._graph, self._groups = graph, groups
+        self._names = (f"{name}_{number}" for number in itertools.count())
+
+    def name(self) -> str:
+        """A new name."""
+        return next(self._names)
+
+    def add(self, kind: str, inputs: Iterable[str], **attributes: object) -> str:
+        """Add a node with one output; its name."""
+        output = self.name()
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    def split(self, x: str, count: int) -> list[str]:
+        """Split the channels into equal parts."""
+        outputs = [self.name() for _ in range(count)]
+        self.nodes.append(helper.make_node("Split", [x], outputs, axis=1, num_outputs=count))
+        return outputs
+
+    def tiled(self, constant: str) -> NDArray[np.generic]:
+        """The values of a constant for one group, for all groups, as (1, C, 1, 1)."""
+        return np.tile(self._graph.constants[constant].ravel(), self._groups).reshape(1, -1, 1, 1)
+
+    def gate(self, x: str, steps: list[tuple[str, str]]) -> str:
+        """The sigmoid of x after products and sums with constants for one group."""
+        for kind, constant in steps:
+            x = self.add(kind, (x, self._graph.constant(self.name(), self.tiled(constant))))
+        return self.add("Sigmoid", (x,))
