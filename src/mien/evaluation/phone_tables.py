@@ -9,7 +9,7 @@ NOTHING = "–"
 
 
 def phones_table(values: Values) -> str:
-    """A row for each artefact that benchmarks/phones.py measured, beside ONNX Runtime in the same run."""
+    """A row for each artefact that benchmarks/phone_engines.py measured, beside ONNX Runtime in the same run."""
     rows = [
         [
             name,

@@ -12,10 +12,13 @@ Engine = Callable[[FloatArray], list[FloatArray]]
 
 
 def openvino_engine(file: Path, threads: int = 1) -> Engine:
-    """A network in OpenVINO IR, by its .xml file, computed in fp32: by itself, OpenVINO takes bfloat16 where it can."""
+    """A network in OpenVINO IR, by its .xml file, computed in fp32: by itself, OpenVINO takes bfloat16 where it can.
+
+    Its thread is not bound to one core, which other work may hold.
+    """
     import openvino
 
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": str(threads)}
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     request = openvino.Core().compile_model(str(file), "CPU", options).create_infer_request()
     return lambda inputs: [np.array(each) for each in request.infer([inputs]).values()]
 

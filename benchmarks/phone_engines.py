@@ -1,6 +1,6 @@
 """Networks for phones beside ONNX Runtime: what they answer and how fast; the last line of stdout is JSON.
 
-    python benchmarks/phones.py FOLDER [FOLDER ...] [--root fer2013.parquet] [--faces 3589] [--repeats 60]
+    python benchmarks/phone_engines.py FOLDER [FOLDER ...] [--root fer2013.parquet] [--faces 3589] [--repeats 60]
         [--only NAME ...] [--out reports/phones/artefacts.json]
 
 FOLDER: from scripts/phones. Needs the engines `openvino`, `ncnn`, `ai-edge-litert`; artefacts without theirs are left
