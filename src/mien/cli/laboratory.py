@@ -91,24 +91,11 @@ def export(
     precisions = [each for each, wanted in choices if wanted]
     if len(precisions) > 1:
         raise click.BadParameter(f"expected one of --fp16, --int8 and --int8-weights, found {len(precisions)}")
-    if form:
-        others = (
-            name,
-            deployed,
-            initial_weights,
-            int8,
-            margin,
-            calibrate_on,
-            root,
-            calibration_split,
-            keep_temperature,
-        )
-        if any(others) or licence != LICENCE:
-            raise click.BadParameter("expected --to with --size, --fp16 or --int8-weights, found other options")
-        _export_for_phones(str(checkpoint), form, out, size_px, precisions[0] if precisions else "fp32")
+    if form or size_px:
+        others = [name, deployed, initial_weights, int8, calibrate_on, root, calibration_split, keep_temperature]
+        unsuited = any(others) or margin is not None or licence != LICENCE
+        _export_for_phones(str(checkpoint), form, out, size_px, precisions, unsuited)
         return
-    if size_px:
-        raise click.BadParameter("expected --size only with --to")
     check_export(out, [checkpoint, root], initial_weights)
     more: dict[str, Any] = {}
     if deployed:
@@ -140,12 +127,18 @@ def check_export(out: Path, inputs: Iterable[Path | None], initial_weights: bool
     read_manifest(out.parent / "manifest.json")
 
 
-def _export_for_phones(model: str, form: str, out: Path, size_px: int | None, precision: str) -> None:
+def _export_for_phones(
+    model: str, form: str | None, out: Path, size_px: int | None, precisions: list[str], unsuited: bool
+) -> None:
     """Convert a network for phones, and tell how well the files do."""
+    if form is None:
+        raise click.BadParameter("expected --size only with --to")
+    if unsuited:
+        raise click.BadParameter("expected --to with --size, --fp16 or --int8-weights, found other options")
     with train_extra():
         from mien.export.phones.writing import export_for_phones
 
-    artefact = export_for_phones(model, form, out, size_px, precision)
+    artefact = export_for_phones(model, form, out, size_px, precisions[0] if precisions else "fp32")
     found = artefact["largest_difference"]
     compared = "not compared: only Apple's systems run it" if found is None else f"{found:.1e}"
     print(f"largest difference to ONNX Runtime: {compared}", file=sys.stderr)
