@@ -106,8 +106,9 @@ def measured(told: Values, artefacts: list[tuple[Path, Values]], wanted: argpars
         values = {name: value for name, value in told["preprocessing"].items() if name != "flat_std"}
         dataset = "ferplus" if "contempt" in told["expressions"] else "fer2013"
         samples = open_dataset(dataset, wanted.root, "public_test")
-        faces, labels = (each[: wanted.faces] for each in as_faces(samples, Preprocessing.from_dict(values)))
-        inputs = to_network_input(faces, Preprocessing.from_dict(values))
+        faces, known = as_faces(samples, Preprocessing.from_dict(values))
+        labels = known[: wanted.faces]
+        inputs = to_network_input(faces[: wanted.faces], Preprocessing.from_dict(values))
         example = inputs[:1]
     taken = best_ms({name: partial(run, example) for name, run in engines.items()}, wanted.repeats)
     expected = None

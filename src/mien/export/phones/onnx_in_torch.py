@@ -49,9 +49,8 @@ def _instance_norm(attributes: Attributes, x: Tensor, scale: Tensor, bias: Tenso
 
 def _split(attributes: Attributes, x: Tensor, sizes: list[int] | None = None) -> tuple[Tensor, ...]:
     axis = attributes.get("axis", 0)
-    if sizes is not None:
-        return x.split(sizes, axis)
-    return x.split(x.shape[axis] // attributes["num_outputs"], axis)
+    parts: list[int] | int = x.shape[axis] // attributes["num_outputs"] if sizes is None else sizes
+    return torch.split(x, parts, axis)
 
 
 def _clip(_: Attributes, x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
