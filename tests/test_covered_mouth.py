@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.cli.outputs import CsvFile, to_text
+from mien.cli.outputs import to_text
+from mien.cli.picture_rows import CsvFile
 from mien.detection.face_finder import FaceFinder
 from mien.images import read_image
 from mien.preprocessing import ImageArray
