@@ -29,7 +29,7 @@ def test_logits_are_mapped_in_the_weights_and_the_threshold_is_the_files(tmp_pat
     write_calibrated("face-finder", out, OperatingPoint(ScoreMap(0.5, -1), 0.25), "pictures")
     finder = FaceFinder(str(out))
     assert finder.score_threshold == 0.25
-    (after,) = finder.detect(image)
+    after, *_ = finder.detect(image)
     assert after.score == pytest.approx(float(ScoreMap(0.5, -1)(np.array([before.score]))[0]), abs=1e-4)
     assert after.box_xyxy == pytest.approx(before.box_xyxy, abs=0.1)
     assert FaceFinder(str(out), score_threshold=0.999).detect(image) == []

@@ -134,7 +134,7 @@ def test_where_small_faces_are_suggested_it_looks_again() -> None:
     assert not len(find_in_photograph(image, plain, 0.6).scores)
     assert plain.looks == [(416, 320), (128, 96), (640, 480), *[(704, 544)] * 4]
     image[480:512, 480:512] = 255
-    spotted = BrightSpots(logit=-1)  # suggested alone
+    spotted = BrightSpots(logit=-0.5)  # suggested alone
     assert not len(find_in_photograph(image, spotted, 0.6).scores)
     assert len(spotted.looks) == len(plain.looks) + 1
     sure = BrightSpots()
@@ -146,8 +146,8 @@ def test_a_large_face_needs_a_suggestion_from_the_look_before() -> None:
     large, small = (0.0, 0.0, 100.0, 100.0), (200.0, 200.0, 220.0, 220.0)
     found = candidates(large, small, score=0.9)
     assert confirmed(found, candidates(), 0.5).boxes_xyxy.tolist() == [list(small)]
-    assert len(confirmed(found, candidates((20, 0, 110, 100), score=0.2), 0.5).scores) == 2
-    assert len(confirmed(found, candidates((20, 0, 110, 100), score=0.1), 0.5).scores) == 1
+    assert len(confirmed(found, candidates((20, 0, 110, 100), score=0.3), 0.5).scores) == 2
+    assert len(confirmed(found, candidates((20, 0, 110, 100), score=0.25), 0.5).scores) == 1
     assert len(confirmed(found, candidates((80, 80, 180, 180), score=0.9), 0.5).scores) == 1
 
 
