@@ -9,8 +9,8 @@ class LookOptions:
 
     score_threshold: float = 0.62
     """Faces that the network is less sure of are left out, where neither its file nor the caller tells a threshold
-    (chosen: the lowest at which the hard pictures of the tests have no false face; 60 photographs without people kept out
-    of training have one)."""
+    (chosen: the lowest at which the hard pictures of the tests have no false face; 60 photographs without people, kept
+    out of training, have one)."""
     nms_iou: float = 0.4
     """Candidates that overlap more are one face (chosen)."""
     voting_iou: float = 0.7
