@@ -87,16 +87,17 @@ def test_large_faces_are_found_in_smaller_looks() -> None:
         cell[0] = len(looks)
         cell[1:5] = -0.5, -0.5, math.log(len(image) / 128), math.log(len(image) / 128)
         maps[0][0, 0, 0] = len(looks) - 2  # a small face, of which only the first look is believed
+        maps[0][3:5, 0, 0] = math.log(0.5)
         return maps
 
     found = find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.2)
-    assert looks == [(1152, 1152), (384, 384), (128, 128)]
+    assert looks == [(1152, 1152), (576, 576), (288, 288), (128, 128)]
     looks.clear()
     assert len(find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.3).scores) == 1
     looks.clear()
-    assert len(find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.96).scores) == 0
-    assert found.scores == pytest.approx([1 / (1 + math.exp(-3)), 1 / (1 + math.exp(1))])
-    np.testing.assert_allclose(found.boxes_xyxy, [[0, 0, 1152, 1152], [-12, -12, 20, 20]], atol=1e-3)
+    assert len(find_faces(np.zeros((1152, 1152, 3), np.uint8), network, 1152, 0.99).scores) == 0
+    assert found.scores == pytest.approx([1 / (1 + math.exp(-4)), 1 / (1 + math.exp(1))])
+    np.testing.assert_allclose(found.boxes_xyxy, [[0, 0, 1152, 1152], [-4, -4, 12, 12]], atol=1e-3)
 
 
 def test_the_lean_of_a_face() -> None:

@@ -132,7 +132,7 @@ def test_where_small_faces_are_suggested_it_looks_again() -> None:
     image = np.zeros((3000, 4000, 3), np.uint8)
     plain = BrightSpots()
     assert not len(find_in_photograph(image, plain, 0.6).scores)
-    assert plain.looks == [(416, 320), (128, 96), (640, 480), *[(704, 544)] * 4]
+    assert plain.looks == [(416, 320), (192, 160), (640, 480), *[(704, 544)] * 4]
     image[480:512, 480:512] = 255
     spotted = BrightSpots(logit=-0.5)  # suggested alone
     assert not len(find_in_photograph(image, spotted, 0.6).scores)
