@@ -39,7 +39,7 @@ class FaceFinder:
     model: the name of a packaged detector, or the path of an ONNX file from `mien export`.
     longest_px: "auto" looks at pictures as finely as their pixels allow, within a budget (looks.py). A number, 32 to
         4096, is faster and the same for each picture, as for videos: pictures are shrunk, or enlarged up to four times,
-        until their longer side has about so many pixels, and then looked at in a third of that, and so on, for large
+        until their longer side has about so many pixels, and then looked at in half of that, and so on, for large
         faces; small faces need more.
     score_threshold: faces that the network is less sure of are left out; if None, the threshold that the file was given
         (`mien calibrate-detector`), or LOOKS.score_threshold for files without one.
