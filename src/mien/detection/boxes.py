@@ -69,11 +69,10 @@ def nms(
 ) -> Candidates:
     """Non-maximum suppression: the surest of each group of candidates that overlap more than `iou_threshold`.
 
-    score_threshold: candidates that score less are left out.
-
     Its landmarks are the mean, by scores, of those of the candidates that nearly agree with it, which is steadier
     (Bazarevsky et al., "BlazeFace", 2019, https://arxiv.org/abs/1907.05047); the mean of boxes was less precise.
-    voting_iou: from which on they nearly agree; None for its own alone.
+    score_threshold: candidates that score less are left out. voting_iou: from which on they nearly agree; None for its
+    own alone.
     """
     left = np.arange(len(candidates.scores))
     kept, landmarks = [], []
